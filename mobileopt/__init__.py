@@ -1,0 +1,1 @@
+"""Benchmarks and regression tracking for PyTorch models on their way to phones."""

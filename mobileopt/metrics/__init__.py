@@ -1,0 +1,1 @@
+"""Numbers other than latency, one file each."""

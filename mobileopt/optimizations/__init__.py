@@ -1,0 +1,1 @@
+"""Rewrites of a model: one file each, `apply(module, example_inputs) -> Result`."""

@@ -1,0 +1,1 @@
+"""Programs that run an artifact, one file each: `command()` gives argv, `parse()` a Measurement."""

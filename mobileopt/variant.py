@@ -1,0 +1,94 @@
+"""What is measured, by name: a model and the recipe it goes through.
+
+A variant prints as ``mobilenet_v2/fx-int8_qnnpack-nhwc-mobile`` and parses back. The four
+words of a recipe always stand in the same order, and none is ever left out, so that a name
+stored today means the same when a fifth choice is added to one of them tomorrow.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from mobileopt.errors import InputError
+
+SLOTS = ("fusion", "precision", "layout", "backend")
+_WORD = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, order=True)
+class Recipe:
+    """Ordered optimizations and a backend: fusion, precision, layout, backend."""
+
+    fusion: str = "unfused"
+    precision: str = "float"
+    layout: str = "nchw"
+    backend: str = "eager"
+
+    def __post_init__(self) -> None:
+        for slot, word in zip(SLOTS, self.words, strict=True):
+            _check_word(slot, word)
+
+    @property
+    def words(self) -> tuple[str, str, str, str]:
+        """The four words in the order they are printed and applied."""
+        return (self.fusion, self.precision, self.layout, self.backend)
+
+    @classmethod
+    def parse(cls, text: str) -> Recipe:
+        """Read ``fx-int8_qnnpack-nhwc-mobile``; raises InputError on anything else."""
+        words = text.split("-")
+        if len(words) != len(SLOTS):
+            raise InputError(
+                f"recipe {text!r} has {len(words)} of the {len(SLOTS)} words of "
+                f"{'-'.join(SLOTS)}, as in 'fx-float-nhwc-mobile'"
+            )
+        return cls(*words)
+
+    def differs_from(self, other: Recipe) -> tuple[str, ...]:
+        """The slots in which two recipes differ, in printing order."""
+        pairs = zip(SLOTS, self.words, other.words, strict=True)
+        return tuple(slot for slot, mine, theirs in pairs if mine != theirs)
+
+    def __str__(self) -> str:
+        return "-".join(self.words)
+
+
+BASELINE = Recipe()
+"""Unfused float NCHW eager: what every ratio and every error is taken against."""
+
+
+@dataclass(frozen=True, order=True)
+class Variant:
+    """A model and a recipe; the identity of a result everywhere."""
+
+    model: str
+    recipe: Recipe
+
+    def __post_init__(self) -> None:
+        _check_word("model", self.model)
+
+    @classmethod
+    def parse(cls, text: str) -> Variant:
+        """Read ``model/recipe``; raises InputError on anything else."""
+        model, slash, recipe = text.partition("/")
+        if not slash:
+            raise InputError(f"variant {text!r} lacks the '/' between its model and its recipe")
+        return cls(model, Recipe.parse(recipe))
+
+    @property
+    def baseline(self) -> Variant:
+        """The same model, untouched."""
+        return replace(self, recipe=BASELINE)
+
+    def __str__(self) -> str:
+        return f"{self.model}/{self.recipe}"
+
+
+def _check_word(what: str, word: str) -> None:
+    # A name becomes a folder, an asv parameter and a cell of a page: nothing else may pass.
+    if not _WORD.fullmatch(word) or len(word) > 64:
+        raise InputError(
+            f"{what} {word[:80]!r} is not a name of lower-case letters, digits and single "
+            "underscores, at most 64 long"
+        )

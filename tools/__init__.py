@@ -1,0 +1,1 @@
+"""Commands of a benchmarking lab, each a thin `python -m tools.<name>`."""
