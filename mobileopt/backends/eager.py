@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
+import copyreg
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.ao.nn import quantized as nnq
+from torch.ao.nn.intrinsic import quantized as nniq
 
 SUFFIX = ".eager.pt"
 
@@ -19,12 +22,34 @@ def missing() -> str | None:
 
 def export(module: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
     """Pickle the whole module."""
+    for kind in _QUANTIZED_CONVOLUTIONS:
+        copyreg.pickle(kind, _reduce)
     torch.save(module, path)
+
+
+# Their own __setstate__ leaves out nn.Module's, so torch cannot unpickle them (2.12).
+_QUANTIZED_CONVOLUTIONS: tuple[type[Any], ...] = (
+    nnq.Conv1d,
+    nnq.Conv2d,
+    nnq.Conv3d,
+    nniq.ConvReLU1d,
+    nniq.ConvReLU2d,
+    nniq.ConvReLU3d,
+)
+
+
+def _reduce(layer: Any) -> tuple[Any, ...]:
+    state = {key: value for key, value in vars(layer).items() if key != "_packed_params"}
+    return _rebuild, (type(layer), state, layer.weight(), layer.bias())
+
+
+def _rebuild(kind: Any, state: dict[str, Any], weight: Tensor, bias: Tensor | None) -> Any:
+    layer = kind.__new__(kind)
+    vars(layer).update(state)
+    layer.set_weight_bias(weight, bias)
+    return layer
 
 
 def load(path: Path) -> Callable[..., Tensor]:
     """Unpickle the module; only for a file whose manifest vouches for it (`artifact.read`)."""
-    with warnings.catch_warnings():
-        # A pickled quantized tensor restores through a deprecated storage class of torch's own.
-        warnings.filterwarnings("ignore", "TypedStorage is deprecated", UserWarning)
-        return torch.load(path, weights_only=False)
+    return torch.load(path, weights_only=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor, nn
 from torch.jit.mobile import _load_for_lite_interpreter
 
-from mobileopt.backends import mobile, torchscript
+from mobileopt.backends import mobile
 
 SUFFIX = ".ptl"
 missing = mobile.missing
@@ -16,8 +16,7 @@ missing = mobile.missing
 
 def export(module: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
     """Save bytecode for the lite interpreter."""
-    with torchscript.quiet():
-        mobile.optimize(module)._save_for_lite_interpreter(str(path))
+    mobile.optimize(module)._save_for_lite_interpreter(str(path))
 
 
 def load(path: Path) -> Callable[..., Tensor]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +18,7 @@ load = torchscript.load
 
 def missing() -> str | None:
     """XNNPACK, which the wheels of torch lost after 2.12."""
-    xnnpack: Any = torch.backends.xnnpack
-    if xnnpack.enabled:
+    if import_module("torch.backends.xnnpack").enabled:  # its module class is not in the stubs
         return None
     return (
         f"torch {torch.__version__} is built without XNNPACK, so optimize_for_mobile fails; "
@@ -31,11 +30,9 @@ def optimize(module: nn.Module) -> torch.jit.ScriptModule:
     """Script and rewrite for mobile; raises CapabilityError without XNNPACK."""
     if reason := missing():
         raise CapabilityError(reason)
-    with torchscript.quiet():
-        return optimize_for_mobile(torchscript.script(module))
+    return optimize_for_mobile(torchscript.script(module))
 
 
 def export(module: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
     """Save for the full interpreter, as `speed_benchmark_torch`'s full build takes it."""
-    with torchscript.quiet():
-        torch.jit.save(optimize(module), path)
+    torch.jit.save(optimize(module), path)

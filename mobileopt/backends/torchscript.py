@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,8 +21,7 @@ def missing() -> str | None:
 def script(module: nn.Module) -> torch.jit.ScriptModule:
     """Compile a module to TorchScript; raises CombinationError where torch cannot."""
     try:
-        with quiet():
-            return torch.jit.script(module)
+        return torch.jit.script(module)
     except (RuntimeError, NotImplementedError, TypeError) as error:
         reason = next(line for line in str(error).splitlines() if line.strip())
         raise CombinationError(f"TorchScript cannot compile the model: {reason.strip()}") from error
@@ -31,16 +29,9 @@ def script(module: nn.Module) -> torch.jit.ScriptModule:
 
 def export(module: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
     """Script the module and save it."""
-    with quiet():
-        torch.jit.save(script(module), path)
+    torch.jit.save(script(module), path)
 
 
 def load(path: Path) -> Callable[..., Tensor]:
     """Load a scripted module."""
-    with quiet():
-        return torch.jit.load(path)
-
-
-def quiet() -> warnings.catch_warnings:
-    """Silence torch's deprecation of TorchScript, the thing measured here."""
-    return warnings.catch_warnings(action="ignore", category=DeprecationWarning)
+    return torch.jit.load(path)

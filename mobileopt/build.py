@@ -1,0 +1,183 @@
+"""From a variant to an artifact: load, optimize, export, judge, write the manifest."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from mobileopt import artifact, fidelity, recipes
+from mobileopt.artifact import Artifact, Input
+from mobileopt.errors import CapabilityError, OutputError
+from mobileopt.network import Network
+from mobileopt.optimizations import convert_channels_last
+from mobileopt.optimizations.result import Result
+from mobileopt.quantized_engine import engine as quantized_engine
+from mobileopt.variant import Recipe, Variant
+
+_CALIBRATION_SEED = 1_000
+_CALIBRATION_BATCHES = 8
+_CALIBRATION_BATCH = 4
+_FIDELITY_SEED = 2_000
+_FIDELITY_INPUTS = 16
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A network with what all of its variants share: calibration and reference answers."""
+
+    network: Network
+    batch: int = 1
+
+    @property
+    def example_inputs(self) -> tuple[Tensor, ...]:
+        """The inputs that latency is measured with."""
+        return self.network.example_inputs(self.batch, seed=0)
+
+    @cached_property
+    def calibration(self) -> list[tuple[Tensor, ...]]:
+        """Seeded synthetic batches, none of which `questions` holds."""
+        seeds = range(_CALIBRATION_SEED, _CALIBRATION_SEED + _CALIBRATION_BATCHES)
+        return [self.network.example_inputs(_CALIBRATION_BATCH, seed) for seed in seeds]
+
+    @cached_property
+    def questions(self) -> list[tuple[Tensor, ...]]:
+        """The inputs on which fidelity is judged."""
+        count = max(1, _FIDELITY_INPUTS // self.batch)
+        seeds = range(_FIDELITY_SEED, _FIDELITY_SEED + count)
+        return [self.network.example_inputs(self.batch, seed) for seed in seeds]
+
+    @cached_property
+    def reference(self) -> list[Tensor]:
+        """What the untouched model answers."""
+        return fidelity.outputs(self.network.module, self.questions)
+
+
+def optimize(workshop: Workshop, recipe: Recipe) -> Result:
+    """Apply a recipe's optimizations in order; `left` of the result gathers all their reasons.
+
+    Raises CombinationError when this model cannot go through one of them.
+    """
+    module, changed, left = workshop.network.module, (), {}
+    for word in recipes.passes(recipe):
+        result = apply_pass(workshop, word, module)
+        module, changed, left = result.module, changed + result.changed, left | dict(result.left)
+    return Result(module, changed, left)
+
+
+def apply_pass(workshop: Workshop, word: recipes.Word, module: nn.Module) -> Result:
+    """Apply one optimization to `module`, with calibration data if it asks for an engine."""
+    options = dict(word.options)
+    if "engine" in options:
+        options["calibration"] = workshop.calibration
+    return word.load().apply(module, workshop.example_inputs, **options)
+
+
+def export(workshop: Workshop, recipe: Recipe, out: Path) -> Artifact:
+    """Write the artifact of a recipe into ``out/<model>/<recipe>``, wholly or not at all.
+
+    An older artifact there is replaced. Raises CombinationError, CapabilityError (this torch
+    cannot do it), ArtifactError (what was exported does not answer) or OutputError.
+    """
+    variant = Variant(workshop.network.name, recipe)
+    recipes.check(recipe)
+    backend = recipes.backend(recipe)
+    if reason := backend.missing():
+        raise CapabilityError(f"{variant} cannot be built: {reason}")
+    with quantized_engine(recipes.engine(recipe)), torch.no_grad():
+        result = optimize(workshop, recipe)
+        inputs = inputs_for(recipe, workshop.example_inputs)
+        with _new_folder(out / variant.model / str(recipe)) as folder:
+            file = folder / f"model{backend.SUFFIX}"
+            backend.export(result.module, inputs, file)
+            made = _describe(workshop, variant, result, file)
+            artifact.write(made)
+    return replace(made, folder=out / variant.model / str(recipe))
+
+
+def inputs_for(recipe: Recipe, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The inputs in the layout a recipe's artifact is called with."""
+    return convert_channels_last.inputs(inputs) if recipe.layout == "nhwc" else inputs
+
+
+def _describe(workshop: Workshop, variant: Variant, result: Result, file: Path) -> Artifact:
+    recipe = variant.recipe
+    forward = recipes.backend(recipe).load(file)
+    asked = [inputs_for(recipe, each) for each in workshop.questions]
+    answers = fidelity.outputs(forward, asked)
+    engine = recipes.engine(recipe)
+    return Artifact(
+        variant=variant,
+        file=file.name,
+        sha256=artifact.digest(file),
+        size=file.stat().st_size,
+        inputs=tuple(_input(each) for each in inputs_for(recipe, workshop.example_inputs)),
+        engine=engine,
+        weights=workshop.network.weights,
+        calibration=f"synthetic:{_CALIBRATION_SEED}" if engine else None,
+        fidelity=fidelity.compare(workshop.reference, answers),
+        left=result.left,
+        versions=versions(),
+        folder=file.parent,
+    )
+
+
+def _input(tensor: Tensor) -> Input:
+    nhwc = tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+    layout = "channels_last" if nhwc and not tensor.is_contiguous() else "contiguous_format"
+    return Input(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."), layout)
+
+
+def versions() -> Mapping[str, str]:
+    """What the artifact was built with; mobileopt by commit where it runs from a checkout."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": version("torchvision"),
+        "mobileopt": _commit() or version("mobileopt"),
+    }
+
+
+def _commit() -> str | None:
+    here = Path(__file__).parent
+    command = ["git", "-C", str(here), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+@contextmanager
+def _new_folder(target: Path) -> Iterator[Path]:
+    """A folder that becomes `target` if the block ends well and vanishes if it does not."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+    except OSError as error:
+        raise OutputError(f"cannot write to {target.parent}: {error.strerror}") from error
+    try:
+        yield folder
+        _replace(folder, target)
+    except OSError as error:
+        raise OutputError(f"cannot write to {target.parent}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _replace(folder: Path, target: Path) -> None:
+    # A folder with files in it cannot be replaced in one step; the old one steps aside.
+    old = folder.with_name(folder.name + ".old")
+    if target.exists():
+        target.rename(old)
+    folder.replace(target)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,128 @@
+"""An artifact loaded and run in this process: what a host measurement repeats.
+
+As a program, ``python -m mobileopt.execution FOLDER`` loads and warms up the artifact, says so
+in one line of JSON on stdout, and then answers every line ``{"samples": n}`` on stdin with
+``{"wall": [...], "cpu": [...]}`` in seconds until stdin ends.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from mobileopt import artifact, recipes
+from mobileopt.artifact import Artifact
+from mobileopt.conditions import THREADS
+from mobileopt.errors import CapabilityError, MobileoptError
+from mobileopt.quantized_engine import missing
+from mobileopt.torch_warnings import silence_known_warnings
+
+MIN_WARMUP, MAX_WARMUP = 10, 60
+_MAX_WARMUP_SECONDS = 5.0
+_WINDOW = 5
+_STEADY = 0.05
+
+Forward = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Warmup:
+    """The calls made before measuring, in seconds, and whether they had settled at the end."""
+
+    samples: tuple[float, ...]
+    converged: bool
+
+
+def load(folder: Path) -> tuple[Artifact, Forward]:
+    """Check and load an artifact; calling the second value runs one forward pass.
+
+    Sets this process's thread count and, for a quantized artifact, its engine, for good: an
+    artifact answers wrongly under another. Raises ArtifactError or CapabilityError.
+    """
+    silence_known_warnings()
+    made = artifact.read(folder)
+    if made.engine is not None:
+        if reason := missing(made.engine):
+            raise CapabilityError(f"{made.variant} cannot run here: {reason}")
+        torch.backends.quantized.engine = made.engine
+    torch.set_num_threads(THREADS)
+    module = recipes.backend(made.variant.recipe).load(made.path)
+    inputs = tuple(_tensor(each) for each in made.inputs)
+    return made, _forward(module, inputs)
+
+
+def _forward(module: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Forward:
+    @torch.no_grad()
+    def forward() -> object:
+        return module(*inputs)
+
+    return forward
+
+
+def _tensor(described: artifact.Input) -> Tensor:
+    dtype = getattr(torch, described.dtype)
+    generator = torch.Generator().manual_seed(0)
+    # Never zeros: denormals and early saturation make some kernels a hundred times slower.
+    values = torch.randn(described.shape, generator=generator).to(dtype)
+    return values.contiguous(memory_format=getattr(torch, described.memory_format))
+
+
+def warm_up(forward: Forward) -> Warmup:
+    """Call `forward` until its times settle: two windows of calls with medians within 5 %.
+
+    At least 10 calls and at most 60 or five seconds, whichever comes first.
+    """
+    samples: list[float] = []
+    start = time.perf_counter()
+    while not has_settled(samples):
+        out_of_time = time.perf_counter() - start > _MAX_WARMUP_SECONDS
+        if len(samples) >= MAX_WARMUP or (out_of_time and len(samples) >= 2):
+            return Warmup(tuple(samples), converged=False)
+        samples.append(sample(forward)[0])
+    return Warmup(tuple(samples), converged=True)
+
+
+def has_settled(samples: list[float]) -> bool:
+    """Whether the last five samples and the five before them have medians within 5 %."""
+    if len(samples) < MIN_WARMUP:
+        return False
+    last, before = samples[-_WINDOW:], samples[-2 * _WINDOW : -_WINDOW]
+    return abs(median(last) / median(before) - 1) <= _STEADY
+
+
+def sample(forward: Forward) -> tuple[float, float]:
+    """Wall and CPU seconds of one call."""
+    cpu, wall = time.process_time_ns(), time.perf_counter_ns()
+    forward()
+    wall_after, cpu_after = time.perf_counter_ns(), time.process_time_ns()
+    return (wall_after - wall) / 1e9, (cpu_after - cpu) / 1e9
+
+
+def _serve(folder: Path) -> None:
+    made, forward = load(folder)
+    warmup = warm_up(forward)
+    _say({"ready": str(made.variant), "warmup": warmup.samples, "converged": warmup.converged})
+    for line in sys.stdin:
+        # The first call after another process ran finds its caches cold, so it does not count.
+        forward()
+        times = [sample(forward) for _ in range(int(json.loads(line)["samples"]))]
+        _say({"wall": [wall for wall, _ in times], "cpu": [cpu for _, cpu in times]})
+
+
+def _say(message: dict[str, object]) -> None:
+    print(json.dumps(message), flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        _serve(Path(sys.argv[1]))
+    except MobileoptError as error:
+        sys.exit(f"{error}")

@@ -1,0 +1,94 @@
+"""Runs artifacts on this machine, each in a process of its own that stays warm."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from mobileopt.conditions import environment
+from mobileopt.errors import MeasurementError
+
+
+@dataclass(frozen=True)
+class Times:
+    """Wall and CPU seconds of consecutive forward passes."""
+
+    wall: tuple[float, ...]
+    cpu: tuple[float, ...]
+
+
+def command(folder: Path) -> list[str]:
+    """The argv of a process that serves the artifact in `folder`."""
+    return [sys.executable, "-m", "mobileopt.execution", str(folder.resolve())]
+
+
+class Worker:
+    """A process with one artifact loaded and warm; use as a context manager.
+
+    The process starts at once; `wait` until it is ready. It sleeps between requests.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in __exit__
+        self._process = subprocess.Popen(
+            command(folder),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=environment(),
+            text=True,
+        )
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._errors.close()
+
+    def wait(self) -> bool:
+        """Block until the artifact is warm; whether its times had settled.
+
+        Raises MeasurementError when the process ends instead, with the last line it wrote.
+        """
+        return bool(self._read()["converged"])
+
+    def sample(self, count: int) -> Times:
+        """Time `count` consecutive forward passes.
+
+        Raises MeasurementError when the process dies on the way.
+        """
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps({"samples": count}) + "\n")
+            self._process.stdin.flush()
+        except OSError as error:
+            raise self._died() from error
+        answer = self._read()
+        return Times(_numbers(answer["wall"]), _numbers(answer["cpu"]))
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise self._died()
+        return json.loads(line)
+
+    def _died(self) -> MeasurementError:
+        code = self._process.wait()
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        reason = lines[-1] if lines else f"exit code {code} and not a word"
+        return MeasurementError(f"the process that ran {self._folder} ended: {reason}")
+
+
+def _numbers(values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
