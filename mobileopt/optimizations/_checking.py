@@ -1,0 +1,84 @@
+"""Whether two models' outputs are the same but for rounding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# Root mean square of the error over that of the reference. A hundred roundings' worth: a fold
+# that is wrong is off by far more, a deep network that is right by less.
+_TOLERANCE = {
+    torch.float64: 1e-10,
+    torch.float32: 1e-3,
+    torch.float16: 5e-2,
+    torch.bfloat16: 2e-1,
+}
+
+
+def difference(expected: Any, found: Any) -> str | None:
+    """One clause on how `found` differs from `expected`, or None where it does not.
+
+    Mappings, sequences and tensors are compared by their leaves. Floating-point tensors may
+    differ by rounding, in proportion to the precision of their dtype; others not at all.
+    """
+    wanted, got = dict(_leaves(expected)), dict(_leaves(found))
+    if wanted.keys() != got.keys():
+        return f"has outputs {sorted(got)} instead of {sorted(wanted)}"
+    for name, value in wanted.items():
+        clause = _difference(value, got[name])
+        if clause:
+            return f"differs in output{name}: {clause}"
+    return None
+
+
+def error(expected: Any, found: Any) -> float:
+    """The largest over the outputs of RMS(found - expected) / RMS(expected), in float64.
+
+    Raises KeyError when `found` lacks an output of `expected`.
+    """
+    got = dict(_leaves(found))
+    pairs = [(v, got[k]) for k, v in _leaves(expected) if isinstance(v, Tensor)]
+    return max((_noise(v, w) for v, w in pairs if v.is_floating_point()), default=0.0)
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key in value:
+            yield from _leaves(value[key], f"{path}[{key!r}]")
+    elif isinstance(value, (tuple, list)):
+        for position, each in enumerate(value):
+            yield from _leaves(each, f"{path}[{position}]")
+    else:
+        yield path, value
+
+
+def _difference(expected: Any, found: Any) -> str | None:
+    if not isinstance(expected, Tensor) or not isinstance(found, Tensor):
+        return None if repr(expected) == repr(found) else f"{found!r} instead of {expected!r}"
+    if (expected.shape, expected.dtype) != (found.shape, found.dtype):
+        return (
+            f"{tuple(found.shape)} of {found.dtype} instead of "
+            f"{tuple(expected.shape)} of {expected.dtype}"
+        )
+    if not expected.is_floating_point():
+        return None if torch.equal(expected, found) else "another value"
+    noise = _noise(expected, found)
+    if noise <= _TOLERANCE.get(expected.dtype, 0.2):
+        return None
+    return f"relative error {noise:.1e}"
+
+
+def _noise(expected: Tensor, found: Tensor) -> float:
+    a, b = expected.detach().double(), found.detach().double()
+    # Where both are the same infinity, or both not a number, there is no error.
+    error = torch.where((a == b) | (a.isnan() & b.isnan()), torch.zeros_like(a), b - a)
+    scale = a[a.isfinite()].square().mean().sqrt() if a.isfinite().any() else a.new_zeros(())
+    noise = error.square().mean().sqrt() if error.numel() else error.new_zeros(())
+    if noise == 0:
+        return 0.0
+    ratio = float(noise / scale) if scale > 0 else math.inf
+    return math.inf if math.isnan(ratio) else ratio

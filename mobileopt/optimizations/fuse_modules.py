@@ -1,0 +1,372 @@
+"""Fuse modules that run one after another, as the PyTorch mobile recipe does in eager mode.
+
+`torch.ao.quantization.fuse_modules` does the fusing; it takes whatever it is told, so that a
+ReLU used twice or a convolution with a second reader gives another answer in silence. Here a
+group is fused only when a trace of the forward that runs it shows a straight sequence, and a
+recorded execution shows that nothing else calls its modules or reads their tensors.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.ao.nn.intrinsic.modules.fused import _FusedModule
+from torch.ao.quantization import fuse_modules
+from torch.nn.utils import parametrize
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+
+from mobileopt.errors import InputError
+from mobileopt.optimizations._checking import difference
+from mobileopt.optimizations._tracing import (
+    Untraceable,
+    checked_inputs,
+    copied,
+    has_hooks,
+    one_line,
+    run,
+    trace,
+)
+from mobileopt.optimizations.fold_conv_bn.affine import Unfoldable, Weights, affine, fold_after
+from mobileopt.optimizations.fold_conv_bn.calls import input_of, storage
+from mobileopt.optimizations.result import Result
+
+SEQUENCES = ("Conv + BN", "Conv + BN + ReLU", "Conv + ReLU", "Linear + ReLU", "BN + ReLU")
+"""The sequences of the recipe, in words."""
+
+_CONVS = {nn.Conv1d: nn.BatchNorm1d, nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d}
+_KNOWN = {
+    *_CONVS.items(),
+    *((conv, norm, nn.ReLU) for conv, norm in _CONVS.items()),
+    *((conv, nn.ReLU) for conv in _CONVS),
+    (nn.Linear, nn.ReLU),
+    (nn.BatchNorm2d, nn.ReLU),
+    (nn.BatchNorm3d, nn.ReLU),
+}
+_RANKS = {nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv3d: 5}
+
+Group = tuple[str, ...]
+
+
+@dataclass
+class _Recording:
+    """One execution: how each module was called, what it returned, who read which tensor."""
+
+    inputs: dict[str, list[tuple[Any, ...] | None]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    outputs: dict[str, torch.Size] = field(default_factory=dict[str, torch.Size])
+    readers: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def times(self, name: str) -> int:
+        """How often the module was called."""
+        return len(self.inputs[name])
+
+
+@dataclass(frozen=True)
+class _Straight:
+    """The forward of the module at `path`, traced: its calls happen in this order or not at all."""
+
+    path: str
+    graph: fx.GraphModule
+
+    def name(self, node: fx.Node) -> str:
+        """The path from the model of the module a node calls."""
+        return f"{self.path}.{node.target}" if self.path else str(node.target)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is known of a model before it is changed."""
+
+    model: nn.Module
+    recording: _Recording
+    straights: list[_Straight]
+    untraced: dict[str, str]
+
+
+def apply(
+    module: nn.Module, example_inputs: Sequence[Any], groups: Sequence[Sequence[str]] | None = None
+) -> Result:
+    """Fuse every group of modules that runs as one of SEQUENCES, or only `groups`, in evaluation.
+
+    `example_inputs` are the positional arguments of `forward`; a group is a list of module
+    paths. `Result.changed` and `Result.left` name a group by its paths joined with ``+``. Fused
+    modules leave an Identity behind. Raises InputError when the model does not run on its
+    inputs, or when `groups` name a module that is not there or a sequence that is not known.
+    """
+    inputs = checked_inputs(example_inputs)
+    if groups is not None:
+        _check_groups(module, groups)
+    expected = run(module, inputs)
+    plan = _plan(copied(module), inputs)
+    if groups is None:
+        fused, left = _found(plan)
+    else:
+        fused, left = _named(plan, [tuple(group) for group in groups])
+    if not fused:
+        return Result(copied(module), (), left)
+    result = copied(module)
+    clause = _try_to_fuse(result, fused, inputs, expected)
+    if clause:
+        reason = f"the fused model {clause}"
+        return Result(copied(module), (), left | {"+".join(group): reason for group in fused})
+    return Result(result, tuple("+".join(group) for group in fused), left)
+
+
+def _try_to_fuse(
+    model: nn.Module, groups: list[Group], inputs: tuple[Any, ...], expected: Any
+) -> str | None:
+    """Fuse in place; what is wrong with it then, or None."""
+    try:
+        _fuse(model, groups)
+        return difference(expected, run(model, inputs))
+    except Exception as error:  # forward may look at the modules it finds, in any way
+        return f"does not run: {one_line(error)}"
+
+
+def _fuse(model: nn.Module, groups: list[Group]) -> None:
+    fuse_modules(model, [list(group) for group in groups], inplace=True)
+    for child in model.modules():
+        if isinstance(child, _FusedModule):
+            child.training = child[0].training  # a new container starts in training mode
+
+
+def _check_groups(model: nn.Module, groups: Sequence[Sequence[str]]) -> None:
+    if any(isinstance(group, str) for group in groups):
+        raise InputError(f"groups is {groups!r}; give a list of groups, each a list of names")
+    known = dict(model.named_modules())
+    counts = Counter(name for group in groups for name in group)
+    for name, count in counts.items():
+        if name not in known or not name:
+            near = get_close_matches(name, known, n=1)
+            hint = f", did you mean {near[0]!r}?" if near else ""
+            raise InputError(f"the model has no module {name!r}{hint}; {_sequences()}")
+        if count > 1:
+            raise InputError(f"module {name!r} is named {count} times in the groups to fuse")
+    for group in groups:
+        types = tuple(type(known[name]) for name in group)
+        if types not in _KNOWN and not any(parametrize.is_parametrized(known[n]) for n in group):
+            found = " + ".join(kind.__name__ for kind in types)
+            raise InputError(f"group {list(group)} is {found}; {_sequences()}")
+
+
+def _sequences() -> str:
+    return f"the known sequences are {', '.join(SEQUENCES)}"
+
+
+def _found(plan: _Plan) -> tuple[list[Group], dict[str, str]]:
+    fused: list[Group] = []
+    left = {path: reason for path, reason in plan.untraced.items() if _has_parts(plan, path)}
+    taken: set[str] = set()
+    for straight in plan.straights:
+        for chains in _candidates(straight):
+            for chain in chains:
+                group = tuple(straight.name(node) for node in chain)
+                if taken & set(group):
+                    continue
+                reason = _obstacle(plan, straight, chain)
+                if reason is None:
+                    fused.append(group)
+                    taken |= set(group)
+                    break
+                left["+".join(group)] = reason
+    return fused, left
+
+
+def _has_parts(plan: _Plan, path: str) -> bool:
+    """Whether a module has children of its own that might have been fused."""
+    kinds = {kind for known in _KNOWN for kind in known} - {nn.ReLU}
+    return any(type(child) in kinds for child in plan.model.get_submodule(path).children())
+
+
+def _named(plan: _Plan, groups: list[Group]) -> tuple[list[Group], dict[str, str]]:
+    chains = {
+        tuple(straight.name(node) for node in chain): (straight, chain)
+        for straight in plan.straights
+        for chains in _candidates(straight)
+        for chain in chains
+    }
+    reasons = {g: _obstacle(plan, *chains[g]) if g in chains else _absent(plan, g) for g in groups}
+    left = {"+".join(group): reason for group, reason in reasons.items() if reason}
+    return [group for group, reason in reasons.items() if not reason], left
+
+
+def _absent(plan: _Plan, group: Group) -> str:
+    for name in group:
+        if parametrize.is_parametrized(plan.model.get_submodule(name)):
+            return f"{name!r} is parametrized"
+        if not plan.recording.times(name):
+            return f"{name!r} is not called on the example inputs"
+    parent = group[0].rpartition(".")[0]
+    reason = plan.untraced.get(parent)
+    return reason or "its modules do not run one right after another"
+
+
+def _candidates(straight: _Straight) -> Iterator[list[list[fx.Node]]]:
+    """For each first module the chains of known types that start with it, longest first."""
+    for node in straight.graph.graph.nodes:
+        chains: list[list[fx.Node]] = []
+        chain = [node] if node.op == "call_module" else []
+        while chain:
+            chains.append(chain)
+            users = [user for user in chain[-1].users if _extends(straight, chain, user)]
+            chain = [*chain, users[0]] if users else []
+        yield [each for each in reversed(chains) if _types(straight, each) in _KNOWN]
+
+
+def _extends(straight: _Straight, chain: list[fx.Node], user: fx.Node) -> bool:
+    if user.op != "call_module" or input_of(user) is not chain[-1]:
+        return False
+    types = _types(straight, [*chain, user])
+    return any(known[: len(types)] == types for known in _KNOWN)
+
+
+def _types(straight: _Straight, chain: list[fx.Node]) -> tuple[type[nn.Module], ...]:
+    return tuple(type(straight.graph.get_submodule(str(node.target))) for node in chain)
+
+
+def _obstacle(plan: _Plan, straight: _Straight, chain: list[fx.Node]) -> str | None:
+    """Why a chain cannot be fused, or None."""
+    names = [straight.name(node) for node in chain]
+    modules = [plan.model.get_submodule(name) for name in names]
+    for name, module, node in zip(names, modules, chain, strict=True):
+        reason = _module_obstacle(plan, straight, name, module)
+        if reason:
+            return reason
+        if node is not chain[-1] and (len(node.users) > 1):
+            return f"the output of {name!r} is used elsewhere too"
+    if len(modules) > 1 and isinstance(modules[1], nn.modules.batchnorm._BatchNorm):
+        return _norm_obstacle(plan, names, modules)
+    return None
+
+
+def _module_obstacle(plan: _Plan, straight: _Straight, name: str, module: nn.Module) -> str | None:
+    recording = plan.recording
+    calls = [n for n in straight.graph.graph.nodes if n.op == "call_module"]
+    times = sum(straight.name(node) == name for node in calls)
+    if times > 1:
+        return f"{name!r} is called {times} times"
+    if recording.times(name) != recording.times(straight.path):
+        return f"{name!r} is also called from outside {straight.path!r}"
+    if has_hooks(module):
+        return f"{name!r} has hooks, which see its input or output"
+    if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training:
+        return f"{name!r} is in training mode"
+    for tensor in (*module.parameters(), *module.buffers()):
+        others = recording.readers[storage(tensor)] - {name}
+        if others:
+            return f"the weights of {name!r} are also read in {sorted(others)[0] or 'forward'!r}"
+    return None
+
+
+def _norm_obstacle(plan: _Plan, names: list[str], modules: list[Any]) -> str | None:
+    conv, norm = modules[:2]
+    if any(module.training for module in modules):
+        return f"{names[0]!r} is in training mode"
+    if norm.running_mean is None or norm.running_var is None:
+        return f"{names[1]!r} keeps no running statistics"
+    shape = plan.recording.outputs.get(names[0])
+    if shape is None or len(shape) != _RANKS[type(conv)]:
+        return f"the output of {names[0]!r} has no batch, so {names[1]!r} works on another axis"
+    if norm.num_features != conv.out_channels:
+        return f"{names[1]!r} has {norm.num_features} channels and {names[0]!r} {conv.out_channels}"
+    try:
+        map_ = affine(norm.running_mean, norm.running_var, norm.weight, norm.bias, norm.eps)
+        fold_after(Weights(conv.weight, conv.bias, groups=conv.groups), map_)
+    except Unfoldable as reason:
+        return str(reason)
+    return None
+
+
+def _plan(model: nn.Module, inputs: tuple[Any, ...]) -> _Plan:
+    recording = _record(model, inputs)
+    plan = _Plan(model, recording, [], {})
+    _trace_straight(plan, "")
+    return plan
+
+
+def _record(model: nn.Module, inputs: tuple[Any, ...]) -> _Recording:
+    """Run `model` once, and note what its modules did."""
+    recording = _Recording()
+    reads = _Reads(model, recording)
+    handles: list[Any] = []
+    for name, child in model.named_modules():
+        if isinstance(child, torch.jit.ScriptModule):
+            continue
+        enter, leave = _hooks(recording, reads.stack, name)
+        handles.append(child.register_forward_pre_hook(enter, with_kwargs=True))
+        handles.append(child.register_forward_hook(leave))
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), reads:
+        torch.manual_seed(0)
+        model(*copy.deepcopy(inputs))
+    for handle in handles:
+        handle.remove()
+    return recording
+
+
+def _hooks(recording: _Recording, stack: list[str], name: str) -> tuple[Any, Any]:
+    def enter(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        stack.append(name)
+        recording.inputs[name].append(None if kwargs else args)
+
+    def leave(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        stack.pop()
+        if isinstance(output, Tensor):
+            recording.outputs[name] = output.shape
+
+    return enter, leave
+
+
+class _Reads(TorchFunctionMode):
+    """Notes for each tensor of a model which module was running when torch was handed it."""
+
+    def __init__(self, model: nn.Module, recording: _Recording) -> None:
+        super().__init__()
+        self.stack: list[str] = []
+        self._recording = recording
+        self._owned = {storage(t) for t in (*model.parameters(), *model.buffers())}
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        # A getter reads metadata, or makes a view whose later use is seen.
+        if getattr(func, "__name__", "") != "__get__":
+            for leaf in tree_leaves((args, kwargs)):
+                if isinstance(leaf, Tensor) and storage(leaf) in self._owned:
+                    self._recording.readers[storage(leaf)].add(self.stack[-1])
+        return func(*args, **(kwargs or {}))
+
+
+def _trace_straight(plan: _Plan, path: str) -> None:
+    """Trace the forward of the module at `path`, or those of its children where it cannot be."""
+    module = plan.model.get_submodule(path)
+    calls = plan.recording.inputs[path]
+    if not calls or not any(module.children()):
+        return
+    try:
+        straight = _Straight(path, trace(module, _alike(calls), lambda child: False))
+    except Untraceable as reason:
+        plan.untraced[path] = str(reason)
+        inside = [name for name, _ in module.named_children()]
+    else:
+        plan.straights.append(straight)
+        calls = [n for n in straight.graph.graph.nodes if n.op == "call_module"]
+        inside = list(dict.fromkeys(str(node.target) for node in calls))
+    for name in inside:
+        _trace_straight(plan, f"{path}.{name}" if path else name)
+
+
+def _alike(calls: list[tuple[Any, ...] | None]) -> tuple[Any, ...]:
+    """The arguments of the calls' first, where all of them trace alike."""
+    first = calls[0]
+    if first is None or any(call is None or len(call) != len(first) for call in calls):
+        raise Untraceable("it is called by keyword, or in more than one way")
+    return first
