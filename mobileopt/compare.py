@@ -29,7 +29,7 @@ from mobileopt.estimators import (
     smallest_sample,
     spend,
 )
-from mobileopt.rounds import Pairs, Rounds, pair
+from mobileopt.rounds import Clock, Rounds, pair
 from mobileopt.session import Session, judge
 
 Verdict = Literal["faster", "slower", "same", "unclear"]
@@ -82,8 +82,7 @@ class Comparison:
     `more_rounds` about how many rounds are lacking to a verdict, 0 when there is one.
 
     `rounds` counts the pairs used, or the pairs of launches when those were given, named by
-    `unit`. `dropped` is the fraction of samples left out because another process interrupted
-    them.
+    `unit`. `clock` says which times were compared.
     """
 
     ratio: float
@@ -96,7 +95,7 @@ class Comparison:
     unit: Literal["rounds", "launches"]
     minimum_detectable: float
     more_rounds: int
-    dropped: float
+    clock: Clock
     session: Session
 
     def sentence(self, a: str = "a", b: str = "b") -> str:
@@ -145,10 +144,12 @@ def compare(
     Hodges-Lehmann location and the interval the signed-rank one (`signed_rank_interval`).
 
     `threshold` is the relative difference that matters: 0.01 is one percent. `cpu` are the
-    samples' CPU times, by which those are left out that another process interrupted. `control`
-    are rounds of a against itself from the same session, which must agree. `launches` says for
-    each round which launch of the two processes it came from; then a launch, not a round, is
-    what repeats. `look` is for a session that is judged repeatedly as it grows.
+    samples' CPU times, which are compared instead; give them for work on one thread that never
+    waits. `control` are rounds of a against itself from the same session, which must agree.
+    `launches` says for each round which launch of the two processes it came from; then a
+    launch, not a round, is what repeats. Without it every round should be a launch of its own,
+    or the verdict holds for these two processes only. `look` is for a session
+    that is judged repeatedly as it grows.
 
     Raises InputError for rounds that do not match, are empty or hold a sample that is not a
     finite number above zero, and for a threshold that is not above zero.
@@ -157,12 +158,10 @@ def compare(
         raise InputError(f"threshold {threshold!r} is not a relative difference above 0, as 0.01")
     pairs = pair(a, b, cpu)
     level, margin = look.share, math.log1p(threshold)
-    session = judge(
-        pairs,
-        margin=margin,
-        control=None if control is None else signed_rank_interval(pair(*control).ratios, ALPHA),
-    )
-    units = pairs.ratios if launches is None else _by_launch(pairs, launches, len(a))
+    ratios = pairs.ratios
+    units = ratios if launches is None else _by_launch(ratios, launches)
+    against_itself = control and signed_rank_interval(pair(*control).ratios, ALPHA)
+    session = judge(pairs, units, margin=margin, control=against_itself)
     interval = _widen(signed_rank_interval(units, level), pairs.tick)
     verdict = _verdict(interval, margin) if session.sound else "unclear"
     return Comparison(
@@ -176,7 +175,7 @@ def compare(
         unit="rounds" if launches is None else "launches",
         minimum_detectable=_exp(interval.half_width * (1 + _POWER / quantile(level))) - 1,
         more_rounds=0 if verdict != "unclear" else _more(interval, units, margin, level),
-        dropped=pairs.dropped,
+        clock=pairs.clock,
         session=session,
     )
 
@@ -248,13 +247,13 @@ def _spread(units: Vector) -> float:
     return float(np.std(units, ddof=1)) if len(units) > 1 else 0.0
 
 
-def _by_launch(pairs: Pairs, launches: Sequence[Hashable], rounds: int) -> Vector:
+def _by_launch(ratios: Vector, launches: Sequence[Hashable]) -> Vector:
     """One log ratio a launch: rounds of one launch share what that launch was dealt."""
-    if len(launches) != rounds:
-        raise InputError(f"there are {rounds} rounds but launches for {len(launches)}")
+    if len(launches) != len(ratios):
+        raise InputError(f"there are {len(ratios)} rounds but launches for {len(launches)}")
     groups: dict[Hashable, list[float]] = {}
-    for number, ratio in zip(pairs.index, pairs.ratios, strict=True):
-        groups.setdefault(launches[number], []).append(float(ratio))
+    for launch, ratio in zip(launches, ratios, strict=True):
+        groups.setdefault(launch, []).append(float(ratio))
     return np.array([location(np.array(each)) for each in groups.values()])
 
 

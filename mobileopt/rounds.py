@@ -1,4 +1,4 @@
-"""Rounds of samples as a comparison reads them: checked, rid of interrupted ones, reduced."""
+"""Rounds of samples as a comparison reads them: checked, put on one clock, reduced."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mobileopt.errors import InputError
 from mobileopt.estimators import Vector
@@ -19,19 +19,21 @@ Rounds = Sequence[Sequence[float]]
 INTERRUPTED = 1.02
 """Wall time over CPU time from which a sample counts as interrupted by another process."""
 
+Clock = Literal["wall", "cpu"]
+
 
 @dataclass(frozen=True)
 class Pairs:
-    """The medians of both sides in the rounds that are used.
+    """The medians of both sides, round by round, on the clock that was chosen.
 
-    `index` are the numbers of those rounds, from 0; `dropped` the fraction of samples left out;
+    `interrupted` is the fraction of samples another process interrupted, None when unknown;
     `tick` what the clock cannot tell apart, as a log ratio, infinite when it never ticked.
     """
 
     left: Vector
     right: Vector
-    index: NDArray[np.intp]
-    dropped: float
+    clock: Clock
+    interrupted: float | None
     tick: float
 
     @property
@@ -46,48 +48,39 @@ class Pairs:
 
 
 def pair(a: Rounds, b: Rounds, cpu: tuple[Rounds, Rounds] | None = None) -> Pairs:
-    """Reduce each round to its medians, without the samples that `cpu` shows interrupted.
+    """Reduce each round to its medians, of the CPU times when those are given and cover the work.
 
-    A round of which nothing is left on one side is left out; when that would leave fewer than
-    half of the rounds, nothing is dropped. Raises InputError for rounds that do not match, are
+    CPU times that exceed the wall times are the sum of several threads and say little about
+    latency: then the wall times are used. Raises InputError for rounds that do not match, are
     empty or hold a sample that is not a finite number above zero.
     """
     left, right = _read("a", a), _read("b", b)
     _check_matching("b", right, left)
-    everything = _reduce(left, right, 0.0)
     if cpu is None:
-        return everything
-    calm_left, calm_right = _calm("a", left, cpu[0]), _calm("b", right, cpu[1])
-    dropped = 1 - _count(calm_left, calm_right) / _count(left, right)
-    kept = _reduce(calm_left, calm_right, dropped)
-    return kept if 2 * len(kept.index) >= len(left) else everything
+        return _reduce(left, right, "wall", None)
+    own = (_read_cpu("a", left, cpu[0]), _read_cpu("b", right, cpu[1]))
+    stretch = np.concatenate([*left, *right]) / np.concatenate([*own[0], *own[1]])
+    interrupted = float((stretch >= INTERRUPTED).mean())
+    if np.median(stretch) < 1 / INTERRUPTED:
+        return _reduce(left, right, "wall", interrupted)
+    return _reduce(*own, "cpu", interrupted)
 
 
-def _reduce(left: list[Vector], right: list[Vector], dropped: float) -> Pairs:
-    index = [i for i, sides in enumerate(zip(left, right, strict=True)) if all(map(len, sides))]
-    left, right = [left[i] for i in index], [right[i] for i in index]
-    return Pairs(
-        left=_medians(left),
-        right=_medians(right),
-        index=np.array(index, dtype=np.intp),
-        dropped=dropped,
-        tick=_tick(left, right) if index else math.inf,
-    )
+def _reduce(
+    left: list[Vector], right: list[Vector], clock: Clock, interrupted: float | None
+) -> Pairs:
+    return Pairs(_medians(left), _medians(right), clock, interrupted, _tick(left, right))
 
 
 def _medians(rounds: list[Vector]) -> Vector:
     return np.array([median(values.tolist()) for values in rounds])
 
 
-def _count(left: list[Vector], right: list[Vector]) -> int:
-    return sum(map(len, left)) + sum(map(len, right))
-
-
-def _calm(name: str, rounds: list[Vector], times: Rounds) -> list[Vector]:
+def _read_cpu(name: str, rounds: list[Vector], times: Rounds) -> list[Vector]:
     cpu = _read(f"the CPU times of {name}", times)
     if [len(each) for each in cpu] != [len(each) for each in rounds]:
         raise InputError(f"the CPU times of {name} are not one for each of its samples")
-    return [wall[wall < INTERRUPTED * own] for wall, own in zip(rounds, cpu, strict=True)]
+    return cpu
 
 
 def _tick(left: list[Vector], right: list[Vector]) -> float:

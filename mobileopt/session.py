@@ -22,7 +22,9 @@ class Session:
     """Sound, or broken for `reasons`; `notes` are what a reader should know of a sound one.
 
     A broken session has no verdict: what disturbed it did not treat the two sides alike, or
-    changed the machine so much that the ratio belongs to no one state of it.
+    changed the machine so much that the ratio belongs to no one state of it. CPU times are
+    forgiven such a change: on a shared host a core's speed itself comes and goes with its
+    neighbours, and pairs taken on one core cancel it.
     """
 
     reasons: tuple[str, ...] = ()
@@ -37,21 +39,23 @@ class Session:
         return "sound" if self.sound else "broken: " + "; ".join(self.reasons)
 
 
-def judge(pairs: Pairs, *, margin: float, control: Interval | None = None) -> Session:
+def judge(
+    pairs: Pairs, ratios: Vector, *, margin: float, control: Interval | None = None
+) -> Session:
     """Judge a session by its rounds, in the order they were taken.
 
-    `margin` is the difference that matters, as a log ratio, and `control` the log ratio of `a`
-    against itself.
+    `ratios` are the log ratios the verdict rests on, a launch or a round each; `margin` is the
+    difference that matters, as a log ratio, and `control` the log ratio of `a` against itself.
     """
-    reasons = [*_control(control, margin), *_ratio_drift(pairs.ratios, margin)]
+    reasons = [*_control(control, margin), *_ratio_drift(ratios, margin)]
     notes: list[str] = []
     slowed = _level_change(pairs.levels)
-    if abs(slowed) > _LEVEL_BROKEN:
+    if abs(slowed) > _LEVEL_BROKEN and pairs.clock == "wall":
         reasons.append(_level_sentence(slowed))
     elif abs(slowed) > _LEVEL_NOTE:
         notes.append(_level_sentence(slowed))
-    if pairs.dropped > _BUSY:
-        notes.append(f"another process interrupted {pairs.dropped:.0%} of the samples")
+    if pairs.interrupted is not None and pairs.interrupted > _BUSY:
+        notes.append(f"other processes interrupted {pairs.interrupted:.0%} of the samples")
     return Session(tuple(reasons), tuple(notes))
 
 

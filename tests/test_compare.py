@@ -119,17 +119,30 @@ def test_an_interval_is_never_narrower_than_the_tick_of_the_clock():
     assert verdict.high / verdict.low > 0.011 / 0.010
 
 
-def test_interrupted_samples_are_dropped_when_the_cpu_times_show_them():
+def test_cpu_times_are_compared_where_other_processes_stretch_the_wall_times():
     rng = np.random.default_rng(5)
-    a, b = session(60, 1.03)
-    cpu = ([list(each) for each in a], [list(each) for each in b])
-    for side in (a, b):
-        for hit in rng.choice(60, 12, replace=False):
-            side[hit] = [10 * side[hit][0]]
+    cpu = session(60, 1.03)
+    a, b = ([[each[0] * float(rng.uniform(1, 6))] for each in side] for side in cpu)
+    assert compare(a, b, threshold=0.01).verdict == "unclear"
     verdict = compare(a, b, threshold=0.01, cpu=cpu)
-    assert verdict.dropped == pytest.approx(24 / 120)
+    assert (verdict.verdict, verdict.clock) == ("slower", "cpu")
+    assert any("interrupted" in note for note in verdict.session.notes)
+
+
+def test_cpu_times_of_several_threads_are_not_compared():
+    a, b = session(60, 1.03)
+    cpu = [[[3.5 * each[0]] for each in side] for side in (a, b)]
+    verdict = compare(a, b, threshold=0.01, cpu=(cpu[0], cpu[1]))
+    assert (verdict.verdict, verdict.clock) == ("slower", "wall")
+
+
+def test_a_core_that_changes_its_speed_is_noted_but_cpu_times_may_be_compared():
+    a, b = session(60, 1.05)
+    speed = np.repeat([1.0, 1.7], 30)
+    a, b = ([[each[0] * float(f)] for each, f in zip(side, speed, strict=True)] for side in (a, b))
+    verdict = compare(a, b, threshold=0.01, cpu=(a, b))
     assert verdict.verdict == "slower"
-    assert verdict.high - verdict.low < 0.02
+    assert any("both sides slowed by 7" in note for note in verdict.session.notes)
 
 
 def test_a_round_is_its_median_so_one_wild_sample_moves_nothing():
