@@ -1,0 +1,1 @@
+"""The subcommands of `mobileopt`: one file each, `add(parser)` and `run(arguments) -> int`."""

@@ -1,0 +1,135 @@
+"""Measure variants of a model on this machine, interleaved round by round, and say which pays."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mobileopt import exporter, measure, models, recipes, verdicts
+from mobileopt.artifact import Artifact
+from mobileopt.errors import CapabilityError, CombinationError, UnknownNameError
+from mobileopt.exporter import Exported, Order
+from mobileopt.measure import SessionPlan
+from mobileopt.report import json as json_report
+from mobileopt.report import terminal
+from mobileopt.variant import BASELINE, Recipe
+from mobileopt.verdicts import Verdicts
+
+HELP = "measure variants of a model here and say which pays"
+EXAMPLES = """examples:
+  mobileopt compare mobilenet_v2
+  mobileopt compare resnet18 --batch 10
+  mobileopt compare mlp --variants unfused-float-nchw-mobile fused-int8_x86-nchw-torchscript
+  mobileopt compare resnet18 --json > resnet18.json
+"""
+
+_TUTORIAL_BATCHES = {"resnet18": [1, 10]}  # the FX fusion tutorial times ResNet-18 on ten images
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add this command's arguments."""
+    parser.add_argument("model", help="a model of `mobileopt list`")
+    parser.add_argument("--variants", nargs="+", metavar="RECIPE", help="measure these recipes")
+    parser.add_argument("--batch", nargs="+", type=_positive, help="images at once (default 1)")
+    parser.add_argument("--weights", help="pretrained weights, as DEFAULT; seeded without it")
+    _add_plan(parser)
+    _add_judgement(parser)
+    parser.add_argument("--json", action="store_true", help="a line of JSON for each batch size")
+
+
+def _add_plan(parser: argparse.ArgumentParser) -> None:
+    plan = SessionPlan()
+    for name, value, meaning in (
+        ("--launches", plan.launches, "times every process is started afresh"),
+        ("--rounds", plan.rounds, "rounds in each launch"),
+        ("--samples", plan.samples, "forward passes a variant in each round"),
+    ):
+        parser.add_argument(name, type=_positive, default=value, help=f"{meaning} ({value})")
+    parser.add_argument("--seed", type=int, default=0, help="draws the order within rounds (0)")
+
+
+def _add_judgement(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--threshold", type=float, default=0.02, help="relative difference that matters (0.02)"
+    )
+    parser.add_argument(
+        "--min-sqnr", type=float, default=20.0, metavar="DB",
+        help="fidelity the advised variant must keep, in dB (20)",
+    )  # fmt: skip
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
+    return number
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export, measure, judge and print, one batch size after the other."""
+    if arguments.model not in models.names():
+        raise UnknownNameError("model", arguments.model, models.names())
+    named = [recipes.parse(text) for text in arguments.variants or ()]
+    interrupted = False
+    for batch in arguments.batch or _TUTORIAL_BATCHES.get(arguments.model, [1]):
+        found = _measure(arguments, named, batch)
+        _print(found, arguments)
+        interrupted |= found.record.interrupted
+        if interrupted:
+            break
+    return 130 if interrupted else 0
+
+
+def _measure(arguments: argparse.Namespace, named: list[Recipe], batch: int) -> Verdicts:
+    wanted = list(dict.fromkeys([BASELINE, *(named or recipes.suggested(batch))]))
+    with tempfile.TemporaryDirectory(prefix="mobileopt-") as out:
+        order = Order(arguments.model, wanted, Path(out), arguments.weights, batch)
+        exported = _export(order)
+        refused = exported.refused
+        if named and refused:
+            raise CombinationError(next(iter(refused.values())))
+        if str(BASELINE) in refused:
+            raise CapabilityError(refused[str(BASELINE)])
+        record = _session(exported.made, _plan(arguments))
+    return verdicts.judge(
+        exported.made,
+        record,
+        threshold=arguments.threshold,
+        min_sqnr=arguments.min_sqnr,
+        refused=refused,
+    )
+
+
+def _plan(arguments: argparse.Namespace) -> SessionPlan:
+    return SessionPlan(arguments.launches, arguments.rounds, arguments.samples, arguments.seed)
+
+
+def _export(order: Order) -> Exported:
+    with _progress() as progress:
+        task = progress.add_task(f"exporting {order.model}", total=len(order.recipes))
+        return exporter.export(order, on_each=lambda: progress.advance(task))
+
+
+def _session(made: Sequence[Artifact], plan: SessionPlan) -> measure.Record:
+    folders = {str(each.variant.recipe): each.folder for each in made}
+    with _progress() as progress:
+        task = progress.add_task(f"measuring {len(made)} variants", total=plan.total_rounds)
+        return measure.session(folders, plan, on_round=lambda: progress.advance(task))
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+
+
+def _print(found: Verdicts, arguments: argparse.Namespace) -> None:
+    if arguments.json:
+        print(json_report.dump(found))
+    else:
+        terminal.show(found, Console(width=None if sys.stdout.isatty() else 200))

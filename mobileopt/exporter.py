@@ -1,0 +1,80 @@
+"""Exports through another process: the boundary between the half that builds and this one.
+
+`python -m mobileopt export` is all that is asked of the other side, so the artifacts of an old
+commit can be made in its own environment and measured by this code.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mobileopt import artifact
+from mobileopt.artifact import Artifact
+from mobileopt.conditions import environment
+from mobileopt.errors import InputError, MeasurementError
+from mobileopt.variant import Recipe
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to export of one model, and where to."""
+
+    model: str
+    recipes: Sequence[Recipe]
+    out: Path
+    weights: str | None = None
+    batch: int = 1
+
+    def command(self) -> list[str]:
+        """The argv that exports, answering a line of JSON for each recipe."""
+        argv = [sys.executable, "-m", "mobileopt", "export", self.model, "--json"]
+        argv += ["-o", str(self.out), "--batch", str(self.batch)]
+        argv += [f"--weights={self.weights}"] if self.weights is not None else []
+        return argv + [f"--recipe={recipe}" for recipe in self.recipes]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was made, and for each recipe that could not be, one sentence that says why."""
+
+    made: tuple[Artifact, ...]
+    refused: Mapping[str, str]
+
+
+def export(order: Order, on_each: Callable[[], object] = lambda: None) -> Exported:
+    """Export every recipe that can be; `on_each` is called after each.
+
+    Raises InputError with the other side's sentence when it refuses the whole order, and
+    MeasurementError when it dies.
+    """
+    made: list[Artifact] = []
+    refused: dict[str, str] = {}
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            order.command(), stdout=subprocess.PIPE, stderr=errors, env=environment(), text=True
+        )
+        with process:
+            for line in process.stdout or ():
+                told = json.loads(line)
+                if "refused" in told:
+                    refused[told["recipe"]] = told["refused"]
+                else:
+                    made.append(artifact.read(Path(told["folder"])))
+                on_each()
+        if len(made) + len(refused) < len(order.recipes):
+            errors.seek(0)
+            raise _failure(errors.read())
+    return Exported(tuple(made), refused)
+
+
+def _failure(errors: str) -> InputError | MeasurementError:
+    last = (errors.strip().splitlines() or ["it said nothing"])[-1]
+    if last.startswith("mobileopt: "):
+        return InputError(last.removeprefix("mobileopt: "))
+    return MeasurementError(f"the export ended early: {last}")
