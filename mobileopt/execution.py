@@ -1,8 +1,9 @@
 """An artifact loaded and run in this process: what a host measurement repeats.
 
 As a program, ``python -m mobileopt.execution FOLDER`` loads and warms up the artifact, says so
-in one line of JSON on stdout, and then answers every line ``{"samples": n}`` on stdin with
-``{"wall": [...], "cpu": [...]}`` in seconds until stdin ends.
+in one line of JSON on stdout, and then answers every line ``{"samples": n, "seconds": s}`` on
+stdin with ``{"wall": [...], "cpu": [...]}``, at least n samples in at least s seconds, until
+stdin ends.
 """
 
 from __future__ import annotations
@@ -106,6 +107,14 @@ def sample(forward: Forward) -> tuple[float, float]:
     return (wall_after - wall) / 1e9, (cpu_after - cpu) / 1e9
 
 
+def samples(forward: Forward, samples: int, seconds: float) -> list[tuple[float, float]]:
+    """Wall and CPU seconds of consecutive calls, at least `samples` in at least `seconds`."""
+    times: list[tuple[float, float]] = []
+    while len(times) < samples or sum(wall for wall, _ in times) < seconds:
+        times.append(sample(forward))
+    return times
+
+
 def _serve(folder: Path) -> None:
     made, forward = load(folder)
     warmup = warm_up(forward)
@@ -113,7 +122,7 @@ def _serve(folder: Path) -> None:
     for line in sys.stdin:
         # The first call after another process ran finds its caches cold, so it does not count.
         forward()
-        times = [sample(forward) for _ in range(int(json.loads(line)["samples"]))]
+        times = samples(forward, **json.loads(line))
         _say({"wall": [wall for wall, _ in times], "cpu": [cpu for _, cpu in times]})
 
 

@@ -20,7 +20,8 @@ from mobileopt.runners.host import Times, Worker
 
 @dataclass(frozen=True)
 class SessionPlan:
-    """How much to measure: `launches` of every process, `rounds` in each, `samples` in those.
+    """How much to measure: `launches` of every process, `rounds` in each, and in a round of each
+    variant at least `samples` forward passes in at least `seconds`.
 
     `seed` draws the order within the rounds.
     """
@@ -28,6 +29,7 @@ class SessionPlan:
     launches: int = 4
     rounds: int = 6
     samples: int = 5
+    seconds: float = 0.05
     seed: int = 0
 
     @property
@@ -87,7 +89,11 @@ def _rounds(
             workers = _launch(folders, stack, unsettled)
             for _ in range(plan.rounds):
                 names = order.sample(list(workers), len(workers))
-                yield launch, {name: workers[name].sample(plan.samples) for name in names}
+                yield launch, {name: _sample(workers[name], plan) for name in names}
+
+
+def _sample(worker: Worker, plan: SessionPlan) -> Times:
+    return worker.sample(plan.samples, plan.seconds)
 
 
 def _launch(

@@ -107,7 +107,7 @@ def _measure(arguments: argparse.Namespace, named: list[Recipe], batch: int) -> 
 
 
 def _plan(arguments: argparse.Namespace) -> SessionPlan:
-    return SessionPlan(arguments.launches, arguments.rounds, arguments.samples, arguments.seed)
+    return SessionPlan(arguments.launches, arguments.rounds, arguments.samples, seed=arguments.seed)
 
 
 def _export(order: Order) -> Exported:

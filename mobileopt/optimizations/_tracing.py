@@ -126,6 +126,7 @@ def trace(
     try:
         tracer = _Tracer(len(inputs), is_leaf)
         graph = tracer.trace(module)
+        graph._tracer_cls = None  # unpickling would build a _Tracer without its arguments
         _resolve_annotations(graph, inspect.unwrap(type(module).forward))
         return fx.GraphModule(tracer.root, graph, type(module).__name__)
     except Exception as error:

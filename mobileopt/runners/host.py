@@ -61,14 +61,14 @@ class Worker:
         """
         return bool(self._read()["converged"])
 
-    def sample(self, count: int) -> Times:
-        """Time `count` consecutive forward passes.
+    def sample(self, count: int, seconds: float) -> Times:
+        """Time consecutive forward passes, at least `count` in at least `seconds`.
 
         Raises MeasurementError when the process dies on the way.
         """
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps({"samples": count}) + "\n")
+            self._process.stdin.write(json.dumps({"samples": count, "seconds": seconds}) + "\n")
             self._process.stdin.flush()
         except OSError as error:
             raise self._died() from error
