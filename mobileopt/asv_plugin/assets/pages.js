@@ -1,5 +1,5 @@
 'use strict';
-/* What every page of ours shares. A page is mobileopt.page(name, title, draw): its data is
+/* What every page of ours shares. A page is mobileopt.page(name, draw): its data is
    <name>.json, its place #<name>-display, and draw(place, data, params) is called each time it is
    shown, with the parameters of the address. */
 window.mobileopt = (function ($) {
@@ -58,7 +58,7 @@ window.mobileopt = (function ($) {
         return loaded[name];
     }
 
-    function page(name, title, draw) {
+    function page(name, draw) {
         let shown = 0;
         function place() {
             return document.getElementById(name + '-display');
@@ -67,7 +67,8 @@ window.mobileopt = (function ($) {
             const turn = ++shown;
             const root = place();
             root.hidden = false;
-            $('#title').text(title);
+            /* The page has its own heading; asv's would repeat the entry beside it. */
+            $('#title').text('');
             load(name).then(function (data) {
                 /* Of two changes of the address in quick succession the last one is drawn. */
                 if (turn === shown) {

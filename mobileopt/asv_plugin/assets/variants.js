@@ -50,7 +50,10 @@
         if (!row.ratio) {
             return NOT_MEASURED;
         }
-        return row.recipe === data.baseline ? 'baseline' : speed(row.ratio.value);
+        if (row.recipe === data.baseline) {
+            return 'baseline';
+        }
+        return unclear(row) ? row.ratio.value.toFixed(2) + 'x, unclear' : speed(row.ratio.value);
     }
 
     function range(row) {
@@ -383,5 +386,5 @@
         }
     }
 
-    mobileopt.page('variants', 'Variants', draw);
+    mobileopt.page('variants', draw);
 })(jQuery);
