@@ -70,8 +70,12 @@ def build(
     machines: tuple[str, ...] = ("bench-01", "pixel-4a"),
     models: dict[str, float] | None = None,
     plugins: tuple[str, ...] = (".mobileopt.asv_plugin",),
+    extra: str | None = None,
 ) -> Project:
-    """A project of six commits, measured on every machine but for the gaps real stores have."""
+    """A project of six commits, measured on every machine but for the gaps real stores have.
+
+    `extra` is the name of one more parameter, which only the first machine has.
+    """
     project = Project(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _write_conf(folder, plugins)
@@ -79,7 +83,8 @@ def build(
     benchmarks = _benchmarks(list(models or MODELS))
     write_json(str(folder / "results" / "benchmarks.json"), benchmarks, 2)
     for position, machine in enumerate(machines):
-        _measure(project, machine, position, benchmarks, models or MODELS)
+        params = {extra: "1"} if extra and position == 0 else {}
+        _measure(project, (position, machine, params), benchmarks, models or MODELS)
     return project
 
 
@@ -141,11 +146,11 @@ def _benchmarks(models: list[str]) -> dict[str, dict[str, object]]:
 
 def _measure(
     project: Project,
-    machine: str,
-    position: int,
+    where: tuple[int, str, dict[str, str]],
     benchmarks: dict[str, dict[str, object]],
     models: dict[str, float],
 ) -> None:
+    position, machine, params = where
     facts = {"os": "Linux 6.1", "arch": "x86_64", "cpu": "a CPU", "num_cpu": "2", "ram": "8 GB"}
     folder = f"machine-{position}"
     described = {"machine": folder, **facts} | {"machine": machine}
@@ -154,7 +159,7 @@ def _measure(
     for number, commit in enumerate(project.commits[: len(project.commits) - position]):
         generator = random.Random(f"{position} {number}")
         results = Results(
-            {**described, "python": "3.11", "torch": "2.12.1"},
+            {**described, "python": "3.11", "torch": "2.12.1", **params},
             {"torch": "2.12.1"},
             commit,
             1767268800000 + number * 86400000,
@@ -173,7 +178,7 @@ def _measure(
         results.save(str(project.folder / "results"))
 
 
-def _value(  # noqa: PLR0911, PLR0913  one line for each metric reads best
+def _value(  # noqa: PLR0911  one line for each metric reads best
     name: str, seconds: float, recipe: str, position: int, number: int, generator: random.Random
 ) -> list[float]:
     int8 = "int8" in recipe

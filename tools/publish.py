@@ -110,13 +110,17 @@ def _configuration(path: Path) -> Any:
 
     try:
         conf = Config.load(str(path))
-    except UserError as error:
-        raise InputError(f"{path} cannot be read as asv's configuration: {error}") from error
+    except (UserError, ValueError) as error:
+        why = _sentence(error)
+        raise InputError(f"{path} cannot be read as asv's configuration: {why}") from error
     if PLUGIN not in conf.plugins:
         # asv ignores a name without its leading dot, and publishes without a word.
         raise InputError(f'{path} lacks "{PLUGIN}", with the leading dot, among its plugins')
     for plugin in conf.plugins:
-        plugin_manager.import_plugin(plugin)
+        try:
+            plugin_manager.import_plugin(plugin)
+        except ImportError as error:
+            raise InputError(f"{path} names the plugin {plugin!r}: {_sentence(error)}") from error
     return conf
 
 
@@ -177,9 +181,13 @@ def _run_asv(conf: Any, pull: bool, console: Console) -> list[str]:
 @contextlib.contextmanager
 def _progress(steps: int, console: Console) -> Iterator[list[str]]:
     """A bar on a terminal, nothing elsewhere; gives the list asv's warnings are kept in."""
-    columns = (SpinnerColumn(), BarColumn(24), TextColumn("{task.description}"), TimeElapsedColumn())
+    # Markup off: a message of asv's may hold square brackets.
+    message = TextColumn("{task.description}", markup=False)
+    columns = (SpinnerColumn(), BarColumn(24), message, TimeElapsedColumn())
     logger, level = logging.getLogger(), logging.getLogger().level
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         listener = _Listener(bar, bar.add_task("Publishing", total=steps))
         logger.addHandler(listener)
         logger.setLevel(logging.INFO)
@@ -207,7 +215,7 @@ class _Listener(logging.Handler):
 
 
 def _sentence(message: object) -> str:
-    # rich reads square brackets as markup, and asv puts paths and output below the first line.
+    # asv puts a program's whole output below the first line.
     lines = str(message).strip().splitlines() or ["no reason given"]
     return lines[0]
 

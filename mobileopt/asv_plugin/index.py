@@ -29,8 +29,8 @@ _ERROR_DIALOG = "<!-- A modal dialog box for displaying error messages -->"
 def patched(html: str, pages: Iterable[Page], local: Mapping[str, str]) -> str:
     """The site's index.html from asv's: `local` has the site's own file for each of asv's names.
 
-    With `local` empty the third-party files stay on asv's CDNs. Raises CapabilityError when asv's page lacks
-    a place that is changed here, or asks for a third-party file that is not in `local`.
+    With `local` empty the third-party files stay on asv's CDNs. Raises CapabilityError when
+    asv's page lacks a place that is changed here, or asks for a file that is not in `local`.
     """
     html = _with_local_files(html, local)
     html = html.replace(' onerror="js_load_failure()"', "")
@@ -74,7 +74,7 @@ def _meta(html: str) -> str:
         "img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'"
     )
     return (
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(policy, quote=True)}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '    <meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '    <meta name="color-scheme" content="light dark">\n    '
     )
@@ -89,7 +89,8 @@ def _scripts(pages: Iterable[Page]) -> str:
 
 def _entries(pages: Iterable[Page]) -> str:
     return "".join(
-        f'\n        <li id="nav-li-{page.name}"><a href="#/{page.name}">{escape(page.label)}</a></li>'
+        f'\n        <li id="nav-li-{page.name}">'
+        f'<a href="#/{page.name}">{escape(page.label)}</a></li>'
         for page in pages
     )
 

@@ -14,7 +14,7 @@ import math
 from ast import literal_eval
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from asv.console import log
 from asv.results import Results, iter_results_paths
@@ -91,7 +91,7 @@ def _product(published: Published, name: str) -> list[tuple[str, str]]:
     return list(itertools.product(*published.benchmarks[name]["params"]))
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     # mean_na answers None, or NaN, where a commit has no figure.
     return isinstance(value, int | float) and not is_na(value) and math.isfinite(value)
 
