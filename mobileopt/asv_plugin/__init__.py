@@ -1,0 +1,6 @@
+"""What mobileopt adds to asv; named in asv.conf.json as `".mobileopt.asv_plugin"`.
+
+asv finds plugins by the classes they define, so importing a module is all it takes.
+"""
+
+from mobileopt.asv_plugin import site  # noqa: F401  importing defines what asv looks for

@@ -1,0 +1,93 @@
+'use strict';
+/* What every page of ours shares. A page is mobileopt.page(name, draw): its data is
+   <name>.json, its place #<name>-display, and draw(place, data, params) is called each time it is
+   shown, with the parameters of the address. */
+window.mobileopt = (function ($) {
+    const loaded = {};
+
+    /* A DOM node. Text is only ever set as text: names come from result files. */
+    function node(tag, attributes, ...children) {
+        const element = document.createElement(tag);
+        for (const [name, value] of Object.entries(attributes || {})) {
+            if (name.startsWith('on')) {
+                element.addEventListener(name.slice(2), value);
+            } else if (value !== null && value !== undefined && value !== false) {
+                element.setAttribute(name, value === true ? '' : value);
+            }
+        }
+        element.append(...children.filter((child) => child !== null && child !== undefined));
+        return element;
+    }
+
+    /* The address of a benchmark's history: one environment, one choice of its parameters. */
+    function history(benchmark, environment, choice) {
+        const params = {};
+        for (const [name, values] of Object.entries($.asv.main_json.params)) {
+            if (values.length > 1 && name in environment) {
+                params[name] = [environment[name]];
+            }
+        }
+        for (const [name, value] of Object.entries(choice)) {
+            params['p-' + name] = [value];
+        }
+        return $.asv.format_hash_string({location: [benchmark], params: params});
+    }
+
+    /* A commit, as a link where the project has an address for one. */
+    function commit(hash) {
+        const short = hash.slice(0, $.asv.main_json.hash_length);
+        const base = $.asv.main_json.show_commit_url;
+        const attributes = {class: 'mo-commit', title: hash};
+        if (/^https?:\/\//.test(base)) {
+            return node('a', {...attributes, href: base + hash}, short);
+        }
+        return node('code', attributes, short);
+    }
+
+    function load(name) {
+        if (!loaded[name]) {
+            const address = 'mobileopt/' + name + '.json?timestamp=' + $.asv.main_timestamp;
+            loaded[name] = fetch(address).then(function (response) {
+                if (!response.ok) {
+                    throw new Error(address + ' answered ' + response.status);
+                }
+                return response.json();
+            });
+            loaded[name].catch(function () { delete loaded[name]; });
+        }
+        return loaded[name];
+    }
+
+    function page(name, draw) {
+        let shown = 0;
+        function place() {
+            return document.getElementById(name + '-display');
+        }
+        function show(params) {
+            const turn = ++shown;
+            const root = place();
+            root.hidden = false;
+            /* The page has its own heading; asv's would repeat the entry beside it. */
+            $('#title').text('');
+            load(name).then(function (data) {
+                /* Of two changes of the address in quick succession the last one is drawn. */
+                if (turn === shown) {
+                    draw(root, data, params);
+                }
+            }).catch(function (error) {
+                root.replaceChildren(node('p', {role: 'alert'}, 'This page could not be drawn: ' + error.message));
+            });
+        }
+        $(document).ready(function () {
+            $.asv.register_page(name, show);
+            /* asv hides only the displays it knows. */
+            $(window).on('hashchange', function () {
+                if ($.asv.parse_hash_string(window.location.hash).location[0] !== name) {
+                    place().hidden = true;
+                }
+            });
+        });
+    }
+
+    return {node: node, history: history, commit: commit, page: page};
+})(jQuery);

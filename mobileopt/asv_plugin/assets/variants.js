@@ -1,0 +1,390 @@
+'use strict';
+/* The page of variants: for each model bars of the speed against the untouched model, and a
+   table of everything measured. */
+(function ($) {
+    const node = mobileopt.node;
+    const NOT_MEASURED = 'n/a';
+
+    /* ---- Units: seconds, bytes and fractions inside, others only here ---- */
+
+    function digits(value) {
+        return value >= 99.95 ? 0 : value >= 9.995 ? 1 : value >= 0.9995 ? 2 : 3;
+    }
+
+    function milliseconds(cell) {
+        const value = cell.value * 1e3;
+        return [value.toFixed(digits(value)) + ' ms', interval(cell, digits(value))];
+    }
+
+    function interval(cell, places) {
+        if (cell.low === undefined) {
+            return null;
+        }
+        const low = (cell.low * 1e3).toFixed(places);
+        const high = (cell.high * 1e3).toFixed(places);
+        return low === high ? '\u00b1 0' : low + '\u2013' + high;
+    }
+
+    function bytes(cell) {
+        const unit = [['GB', 1e9], ['MB', 1e6], ['kB', 1e3]].find((each) => cell.value >= each[1]);
+        if (!unit) {
+            return [cell.value.toFixed(0) + ' B'];
+        }
+        const value = cell.value / unit[1];
+        return [value.toFixed(Math.min(digits(value), 2)) + ' ' + unit[0]];
+    }
+
+    function decibels(cell) {
+        return cell.value === 0 ? ['exact'] : [(-20 * Math.log10(cell.value)).toFixed(1) + ' dB'];
+    }
+
+    function agreement(cell) {
+        return [(100 * (1 - cell.value)).toFixed(1) + ' %'];
+    }
+
+    function speed(value) {
+        return value >= 1 ? value.toFixed(2) + 'x faster' : (1 / value).toFixed(2) + 'x slower';
+    }
+
+    function ratio(row, data) {
+        if (!row.ratio) {
+            return NOT_MEASURED;
+        }
+        if (row.recipe === data.baseline) {
+            return 'baseline';
+        }
+        return unclear(row) ? row.ratio.value.toFixed(2) + 'x, unclear' : speed(row.ratio.value);
+    }
+
+    function range(row) {
+        if (!row.ratio || row.ratio.low === undefined) {
+            return null;
+        }
+        return row.ratio.low.toFixed(2) + '\u2013' + row.ratio.high.toFixed(2);
+    }
+
+    /* An interval on both sides of 1 does not say which of the two is faster. */
+    function unclear(row) {
+        return row.ratio && row.ratio.low !== undefined && row.ratio.low <= 1 && row.ratio.high >= 1;
+    }
+
+    /* ---- A recipe and its kind ---- */
+
+    function kind(row, data) {
+        if (row.recipe === data.baseline) {
+            return 'baseline';
+        }
+        const precision = row.words && row.words[data.slots.indexOf('precision')];
+        return !precision ? 'other' : precision.startsWith('int8') ? 'int8'
+            : precision.startsWith('float') ? 'float' : 'other';
+    }
+
+    /* The words of a recipe; those it shares with the baseline step back. */
+    function recipe(row, data) {
+        const name = node('span', {class: 'mo-recipe'});
+        if (!row.words) {
+            name.append(row.recipe);
+            return name;
+        }
+        const same = data.baseline.split('-');
+        row.words.forEach(function (word, slot) {
+            const quiet = word === same[slot] && row.recipe !== data.baseline;
+            /* A long name breaks between its words and nowhere else. */
+            name.append(slot ? '-' : '', slot ? node('wbr') : '',
+                        node('span', {class: quiet ? 'mo-quiet' : null}, word));
+        });
+        return name;
+    }
+
+    function history(metric, model, row, environment, data) {
+        return mobileopt.history(data.benchmarks[metric], environment.params,
+                                 {model: model.parameter, recipe: row.parameter});
+    }
+
+    /* ---- Bars ---- */
+
+    function bySpeed(rows) {
+        return [...rows].sort((a, b) => (b.ratio ? b.ratio.value : 0) - (a.ratio ? a.ratio.value : 0));
+    }
+
+    function longest(rows) {
+        return Math.max(1, ...rows.map((row) => row.ratio ? row.ratio.high || row.ratio.value : 0));
+    }
+
+    function bar(row, scale) {
+        const percent = (value) => (100 * value / scale).toFixed(3) + '%';
+        const track = node('span', {class: 'mo-track'});
+        const one = node('span', {class: 'mo-one'});
+        one.style.left = percent(1);
+        track.append(one);
+        if (row.ratio) {
+            const fill = node('span', {class: 'mo-bar'});
+            fill.style.width = percent(row.ratio.value);
+            track.append(fill);
+            if (row.ratio.low !== undefined) {
+                const whisker = node('span', {class: 'mo-whisker'});
+                whisker.style.left = percent(row.ratio.low);
+                whisker.style.width = percent(row.ratio.high - row.ratio.low);
+                track.append(whisker);
+            }
+        }
+        return track;
+    }
+
+    function barLine(model, row, scale, environment, data) {
+        const label = node('span', {class: 'mo-figure'}, ratio(row, data));
+        label.style.left = row.ratio
+            ? (100 * (row.ratio.high || row.ratio.value) / scale).toFixed(3) + '%' : '0';
+        const track = bar(row, scale);
+        track.append(label);
+        const inner = [recipe(row, data), track];
+        const attributes = {class: 'mo-line mo-' + kind(row, data) + (unclear(row) ? ' mo-unclear' : '')};
+        if (!row.cells.latency) {
+            return node('li', null, node('span', attributes, ...inner));
+        }
+        const span = range(row);
+        return node('li', null, node('a', {
+            ...attributes,
+            href: history('latency', model, row, environment, data),
+            title: span ? row.recipe + ': ' + span + ' times as fast as the baseline' : row.recipe,
+        }, ...inner));
+    }
+
+    function bars(model, environment, data) {
+        const rows = bySpeed(model.rows);
+        const scale = longest(rows);
+        return node('ol', {class: 'mo-bars', 'aria-label': 'Speed against the baseline, fastest first'},
+                    ...rows.map((row) => barLine(model, row, scale, environment, data)));
+    }
+
+    /* ---- The table ---- */
+
+    function word(slot) {
+        return {
+            title: slot[0].toUpperCase() + slot.slice(1),
+            key: (row, data) => row.words ? row.words[data.slots.indexOf(slot)] : null,
+            draw: (row, data) => row.words ? drawnWord(row, data, slot) : [NOT_MEASURED],
+        };
+    }
+
+    function drawnWord(row, data, slot) {
+        const index = data.slots.indexOf(slot);
+        const quiet = row.words[index] === data.baseline.split('-')[index];
+        const text = node('span', {class: quiet ? 'mo-quiet' : null}, row.words[index]);
+        return slot === 'precision' ? [node('span', {class: 'mo-dot', 'aria-hidden': 'true'}), text] : [text];
+    }
+
+    function measured(metric, title, show, key) {
+        return {
+            title: title,
+            metric: metric,
+            number: true,
+            key: (row) => row.cells[metric] ? (key || ((value) => value))(row.cells[metric].value) : null,
+            show: show,
+        };
+    }
+
+    const TIMES_BASELINE = {
+        title: 'Against baseline',
+        number: true,
+        descending: true,
+        key: (row) => row.ratio ? row.ratio.value : null,
+        draw: (row, data) => [ratio(row, data), small(range(row) && row.recipe !== data.baseline ? range(row) : null)],
+    };
+
+    const COMMIT = {
+        title: 'Commit',
+        key: (row) => newest(row).revision,
+        draw: (row) => [mobileopt.commit(newest(row).commit)],
+    };
+
+    function columns(data) {
+        return [
+            ...data.slots.map(word),
+            measured('latency', 'Latency', milliseconds),
+            TIMES_BASELINE,
+            measured('size', 'Size', bytes),
+            {...measured('noise', 'SQNR', decibels, (value) => -Math.log10(value)), descending: true},
+            {...measured('disagreement', 'Top-1 agreement', agreement, (value) => 1 - value), descending: true},
+            measured('memory', 'Peak memory', bytes),
+            COMMIT,
+        ];
+    }
+
+    function small(text) {
+        return text ? node('small', null, text) : null;
+    }
+
+    /* The latency stands for the row; where it is missing, the newest of the rest does. */
+    function newest(row) {
+        const cells = Object.values(row.cells);
+        return row.cells.latency || cells.reduce((a, b) => b.revision > a.revision ? b : a);
+    }
+
+    function cell(column, model, row, environment, data) {
+        if (column.draw) {
+            return column.draw(row, data);
+        }
+        const found = row.cells[column.metric];
+        if (!found) {
+            return [node('span', {class: 'mo-quiet'}, NOT_MEASURED)];
+        }
+        const [text, detail] = column.show(found);
+        const link = node('a', {
+            href: history(column.metric, model, row, environment, data),
+            'aria-label': column.title + ' of ' + row.recipe + ', ' + text + ', history',
+        }, text);
+        const older = found.commit !== newest(row).commit
+            ? node('small', null, 'at ', mobileopt.commit(found.commit)) : null;
+        return [link, small(detail), older];
+    }
+
+    function bodyRow(model, row, environment, data) {
+        return node('tr', {class: 'mo-' + kind(row, data)}, ...columns(data).map((column) =>
+            node('td', {class: column.number ? 'mo-number' : null},
+                 ...cell(column, model, row, environment, data))));
+    }
+
+    /* Rows by a column; what was not measured stays last in either direction. */
+    function sorted(rows, column, descending, data) {
+        const way = descending ? -1 : 1;
+        return [...rows].sort(function (a, b) {
+            const [x, y] = [column.key(a, data), column.key(b, data)];
+            if (x === null || y === null) {
+                return (x === null) - (y === null);
+            }
+            return way * (typeof x === 'string' ? x.localeCompare(y) : x - y);
+        });
+    }
+
+    function table(model, environment, data) {
+        const body = node('tbody');
+        const all = columns(data);
+        const heads = all.map(function (column) {
+            const button = node('button', {type: 'button', onclick: () => order(column)}, column.title);
+            return node('th', {scope: 'col', class: column.number ? 'mo-number' : null}, button);
+        });
+        function order(column) {
+            const head = heads[all.indexOf(column)];
+            const before = head.getAttribute('aria-sort');
+            const descending = before ? before === 'ascending' : Boolean(column.descending);
+            heads.forEach((each) => each.removeAttribute('aria-sort'));
+            head.setAttribute('aria-sort', descending ? 'descending' : 'ascending');
+            body.replaceChildren(...sorted(model.rows, column, descending, data).map(
+                (row) => bodyRow(model, row, environment, data)));
+        }
+        order(all.find((column) => column === TIMES_BASELINE));
+        const drawn = node('table', null,
+                           node('caption', {class: 'mo-hidden'}, 'Variants of ' + model.model),
+                           node('thead', null, node('tr', null, ...heads)), body);
+        return node('div', {class: 'mo-scroll', tabindex: '0', role: 'region',
+                            'aria-label': 'Table of ' + model.model}, drawn);
+    }
+
+    /* ---- The page ---- */
+
+    function baselineNote(model, data) {
+        const row = model.rows.find((each) => each.recipe === data.baseline);
+        if (!row || !row.cells.latency) {
+            return node('p', {class: 'mo-note'}, 'The baseline has not been measured here.');
+        }
+        return node('p', {class: 'mo-note'}, 'Baseline ' + milliseconds(row.cells.latency)[0] + ' at ',
+                    mobileopt.commit(row.cells.latency.commit));
+    }
+
+    function section(model, environment, data) {
+        const heading = node('div', {class: 'mo-heading'},
+                             node('h2', null, model.model), baselineNote(model, data));
+        return node('section', {'aria-label': model.model}, heading,
+                    bars(model, environment, data), table(model, environment, data));
+    }
+
+    function legend(models, data) {
+        const names = {float: 'float', int8: 'int8', other: 'other', baseline: 'baseline'};
+        const present = new Set(models.flatMap((model) => model.rows.map((row) => kind(row, data))));
+        const items = Object.keys(names).filter((each) => present.has(each));
+        return node('ul', {class: 'mo-legend', 'aria-label': 'Colours'}, ...items.map((each) =>
+            node('li', {class: 'mo-' + each},
+                 node('span', {class: 'mo-dot', 'aria-hidden': 'true'}), names[each])));
+    }
+
+    function chooser(label, options, chosen, change) {
+        if (options.length < 2) {
+            return null;
+        }
+        const select = node('select', {onchange: (event) => change(Number(event.target.value))},
+                            ...options.map((text, index) => node('option', {value: index}, text)));
+        select.value = chosen;
+        return node('label', null, node('span', null, label), select);
+    }
+
+    function matches(environment, params) {
+        return Object.keys(environment.params).every((name) =>
+            !params[name] || String(environment.params[name]) === String(params[name][0]));
+    }
+
+    function go(environment, model) {
+        const params = {};
+        for (const [name, values] of Object.entries($.asv.main_json.params)) {
+            if (values.length > 1) {
+                params[name] = [environment.params[name]];
+            }
+        }
+        if (model) {
+            params.model = [model];
+        }
+        window.location.hash = $.asv.format_hash_string({location: ['/variants'], params: params});
+    }
+
+    function controls(environment, chosen, data) {
+        const environments = data.environments;
+        const names = environment.models.map((model) => model.model);
+        const machine = chooser('Machine', environments.map((each) => each.label),
+                                environments.indexOf(environment),
+                                (index) => go(environments[index], chosen));
+        const model = chooser('Model', ['All models', ...names], names.indexOf(chosen) + 1,
+                              (index) => go(environment, index ? names[index - 1] : null));
+        return machine || model ? node('div', {class: 'mo-controls'}, machine, model) : null;
+    }
+
+    function facts(environment) {
+        const params = environment.params;
+        const software = ['python', 'torch'].filter((name) => params[name])
+            .map((name) => name + ' ' + params[name]);
+        const known = [environment.label, params.cpu, params.os, ...software].filter(Boolean);
+        return node('p', {class: 'mo-note'}, known.join(' \u00b7 '));
+    }
+
+    function focused(root) {
+        const active = document.activeElement;
+        return root.contains(active) && active.tagName === 'SELECT'
+            ? [...root.querySelectorAll('select')].indexOf(active) : -1;
+    }
+
+    function draw(root, data, params) {
+        if (!data.environments.length) {
+            root.replaceChildren(node('h1', null, 'Variants'), node('p', null,
+                'No result of ' + data.benchmarks.latency + ' is stored yet.'));
+            return;
+        }
+        const environment = data.environments.find((each) => matches(each, params)) || data.environments[0];
+        const asked = params.model && params.model[0];
+        const found = environment.models.filter((model) => model.model === asked);
+        const models = found.length ? found : environment.models;
+        const focus = focused(root);
+        root.replaceChildren(
+            node('header', null,
+                 node('div', null, node('h1', null, 'Variants'), facts(environment)),
+                 controls(environment, found.length ? asked : null, data) || ''),
+            node('div', {class: 'mo-key'},
+                 node('p', null, 'Speed against ', node('code', null, data.baseline),
+                      ' of the same model. Longer is faster; select a figure for its history.'),
+                 legend(models, data)),
+            ...models.map((model) => section(model, environment, data)));
+        if (focus >= 0) {
+            root.querySelectorAll('select')[focus]?.focus();
+        }
+    }
+
+    mobileopt.page('variants', draw);
+})(jQuery);

@@ -1,0 +1,79 @@
+"""The publisher: asv calls it at the end of `asv publish`, and the site becomes ours.
+
+It works on the folder asv has just filled, so `asv publish` and `asv preview` need no other
+command. asv finds the class by its base; `order` puts it behind asv's own publishers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar
+
+from asv.console import log
+from asv.publishing import OutputPublisher
+from asv.util import UserError
+
+from mobileopt.asv_plugin import index, variants, vendor
+from mobileopt.asv_plugin.page import Page, Published
+from mobileopt.errors import CapabilityError, MobileoptError
+
+PAGES = (Page("variants", "Variants", variants.collect),)
+_ASSETS = Path(__file__).with_name("assets")
+
+
+class Site(OutputPublisher):
+    """Adds the pages and the third-party files to the folder asv publishes into."""
+
+    name: ClassVar[str] = "mobileopt"
+    button_label: ClassVar[str] = "Variants"
+    description: ClassVar[str] = "Variants of a model side by side"
+    order: ClassVar[float] = math.inf
+
+    @classmethod
+    def publish(cls, conf: Any, repo: Any, benchmarks: Any, graphs: Any, revisions: Any) -> None:
+        """Write the pages; asv prints the sentence of a UserError and exits with 1."""
+        try:
+            write(Path(conf.html_dir), Published(conf, repo, benchmarks, graphs, revisions))
+        except MobileoptError as error:
+            raise UserError(str(error)) from error
+
+
+def write(html: Path, published: Published) -> None:
+    """Turn the folder of asv's site into the whole site.
+
+    Raises CapabilityError when asv's page is not the one this was written for.
+    """
+    local = _copy_third_parties(html)
+    page = html / "index.html"
+    text = page.read_text(encoding="utf-8")
+    page.write_text(index.patched(text, PAGES, local), encoding="utf-8")
+    own = html / index.OWN
+    own.mkdir()
+    for asset in sorted(_ASSETS.iterdir()):
+        (own / asset.name).write_bytes(asset.read_bytes())
+    for each in PAGES:
+        data = json.dumps(each.data(published), allow_nan=False, separators=(",", ":"))
+        (own / f"{each.name}.json").write_text(data, encoding="utf-8")
+
+
+def _copy_third_parties(html: Path) -> dict[str, str]:
+    try:
+        archives = vendor.obtain(vendor.locked())
+    except CapabilityError as error:
+        log.warning(
+            f"the site will need the network, its scripts stay on asv's CDNs ({error}); publish "
+            "once with npm and a network to have them kept"
+        )
+        return {}
+    local: dict[str, str] = {}
+    for package, archive in archives.items():
+        folder = f"vendor/{package.name}-{package.version}"
+        (html / folder).mkdir(parents=True)
+        for asked, path in package.files:
+            local[asked] = f"{folder}/{PurePosixPath(path).name}"
+            (html / local[asked]).write_bytes(vendor.read(archive, path))
+        if package.license:
+            (html / folder / "LICENSE.txt").write_bytes(vendor.read(archive, package.license))
+    return local
