@@ -3,4 +3,4 @@
 asv finds plugins by the classes they define, so importing a module is all it takes.
 """
 
-from mobileopt.asv_plugin import site  # noqa: F401  importing defines what asv looks for
+from mobileopt.asv_plugin import environment, site  # noqa: F401  importing defines what asv seeks

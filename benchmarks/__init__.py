@@ -1,0 +1,1 @@
+"""The airspeed velocity suite: the latency, memory, size and fidelity of every variant."""

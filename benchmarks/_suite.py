@@ -1,0 +1,141 @@
+"""What the benchmarks share: the parameters, and artifacts exported once a commit.
+
+asv stores results by position, so these lists are literal and only ever grow at their end. This
+is the only file of the suite that imports mobileopt, and only when a benchmark runs: discovery
+imports every file here, for old commits too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+MODELS = [
+    "annotated_conv_bn_relu",
+    "mobilenet_v2",
+    "resnet18",
+    "mlp",
+    "mobilenet_v3_large",
+    "shufflenet_v2_x1_0",
+    "squeezenet1_1",
+    "efficientnet_b0",
+]
+
+RECIPES = [
+    "unfused-float-nchw-eager",
+    "unfused-float-nchw-torchscript",
+    "fx-float-nchw-torchscript",
+    "unfused-float-nchw-mobile",
+    "fused-float-nchw-mobile",
+    "unfused-float-nhwc-mobile",
+    "fused-float-nhwc-mobile",
+    "fused-int8_qnnpack-nhwc-mobile",
+    "fused-int8_x86-nhwc-mobile",
+    "fused-float-nchw-eager",
+    "fx-float-nchw-eager",
+    "unfused-float-nhwc-eager",
+    "unfused-float-nhwc_inside-mobile",
+    "fused-float-nhwc-lite",
+    "fused-int8_x86-nhwc-torchscript",
+]
+
+OPTIMIZATIONS = ["fused", "fx", "int8_qnnpack", "int8_x86", "nhwc", "torchscript", "mobile"]
+
+CORE_MODELS = MODELS[:3]
+QUICK_RECIPES = RECIPES[:9]
+"""What `make bench` measures of the core models; the other models run only these."""
+
+PARAMS = [MODELS, RECIPES]
+PARAM_NAMES = ["model", "recipe"]
+
+
+def not_measured(model: str, recipe: str) -> str | None:
+    """Why a combination is n/a by design, or None."""
+    if model == "mlp" and "-nhwc" in recipe:
+        return "mlp has 2-D inputs, which have no NHWC layout"
+    if model not in CORE_MODELS and recipe not in QUICK_RECIPES:
+        return "only the core models run every recipe"
+    return None
+
+
+def setup_cache() -> str:
+    """The folder for this commit's artifacts; asv makes it and removes it.
+
+    All benchmarks share this one function, so they share the folder. It is filled on demand: a
+    selection of benchmarks exports no more than it needs.
+    """
+    return str(Path.cwd())
+
+
+def skip_or_export(folder: str, model: str, recipe: str) -> Path:
+    """The artifact's folder; raises NotImplementedError, asv's n/a, with the reason."""
+    if reason := not_measured(model, recipe):
+        raise NotImplementedError(reason)
+    told = Path(folder) / model / _group_file(recipe)
+    if not told.exists():
+        _export_group(Path(folder), model, recipe, told)
+    refused = json.loads(told.read_text())
+    if recipe in refused:
+        raise NotImplementedError(refused[recipe])
+    return Path(folder) / model / recipe
+
+
+def _group_file(recipe: str) -> str:
+    return "quick.json" if recipe in QUICK_RECIPES else "rest.json"
+
+
+def _export_group(folder: Path, model: str, recipe: str, told: Path) -> None:
+    # Importing torch costs more than an export, so recipes go in groups, not one by one.
+    from mobileopt.exporter import Order, export
+    from mobileopt.variant import Recipe
+
+    group = [
+        Recipe.parse(each)
+        for each in RECIPES
+        if not_measured(model, each) is None and _group_file(each) == _group_file(recipe)
+    ]
+    exported = export(Order(model, group, folder))
+    told.write_text(json.dumps(dict(exported.refused)))
+
+
+@cache
+def warm(artifact: Path) -> Callable[[], object]:
+    """One forward pass of an artifact, loaded and warmed up once in this process."""
+    from mobileopt import execution
+
+    forward = execution.load(artifact)[1]
+    execution.warm_up(forward)
+    return forward
+
+
+def cold(artifact: Path) -> Callable[[], object]:
+    """Loads an artifact and runs one forward pass; torch is imported before."""
+    from mobileopt import execution
+
+    return lambda: execution.load(artifact)[1]()
+
+
+def manifest(artifact: Path) -> dict[str, Any]:
+    """An artifact's manifest as it was written."""
+    return json.loads((artifact / "manifest.json").read_text())
+
+
+@cache
+def optimization(model: str, name: str) -> Callable[[], object]:
+    """Applies one optimization to a model that is built and calibrated already."""
+    from mobileopt import build, network, recipes
+    from mobileopt.torch_warnings import silence_known_warnings
+
+    silence_known_warnings()
+    workshop = build.Workshop(network.load(model))
+    module = workshop.network.module
+    if name == "torchscript":
+        return lambda: recipes.word("backend", name).load().script(module)
+    if name == "mobile":
+        return lambda: recipes.word("backend", name).load().optimize(module)
+    word = next(each for each in recipes.WORDS if each.name == name)
+    assert workshop.calibration  # made before the clock starts
+    return lambda: build.apply_pass(workshop, word, module)

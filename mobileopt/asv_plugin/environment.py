@@ -1,0 +1,91 @@
+"""An asv environment that lays each commit's mobileopt over the torch already installed.
+
+asv's own environments install every requirement anew, 5 GB for torch, and build a wheel a
+commit. Here a commit is checked out and put on PYTHONPATH before everything else. What is
+installed becomes part of the environment's name, so results of two versions never mix.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from asv.environment import Environment, EnvironmentUnavailable
+
+MEASURED = ("torch", "torchvision")
+"""The installed packages that decide what is measured."""
+
+
+class Installed(Environment):
+    """The running interpreter and its packages, with the project from a checkout."""
+
+    tool_name = "installed"
+    matches_python_fallback = False
+
+    def __init__(
+        self,
+        conf: Any,
+        python: str,
+        requirements: dict[str, str],
+        tagged_env_vars: dict[tuple[str, str], str],
+    ) -> None:
+        super().__init__(conf, python, pin(requirements), tagged_env_vars)
+
+    @classmethod
+    def matches(cls, python: str) -> bool:
+        """Whether `python` is the version that runs."""
+        return python == f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+    def check_presence(self) -> bool:
+        """Whether the folder for the checkout is there; there is nothing else to it."""
+        return Path(self._path).is_dir()
+
+    def _setup(self) -> None:
+        Path(self._path).mkdir(parents=True)
+
+    def _build_project(self, repo: Any, commit_hash: str, build_dir: str) -> None:
+        """Nothing is built."""
+
+    def _install_project(self, repo: Any, commit_hash: str, build_dir: str) -> None:
+        """Nothing is installed: the checkout itself is imported."""
+
+    def _uninstall_project(self) -> None:
+        self._set_installed_commit_hash(None)
+
+    def find_executable(self, executable: str) -> str:
+        """The running interpreter; raises OSError for any other program."""
+        if executable != "python":
+            raise OSError(f"an installed environment has no {executable} of its own")
+        return sys.executable
+
+    def run(self, args: list[str], **kwargs: Any) -> Any:
+        """Run Python with the checkout first on its path."""
+        env = dict(kwargs.pop("env", os.environ))
+        # asv drops PYTHONPATH and puts this one in its place.
+        env["ASV_PYTHONPATH"] = str(self._build_root)
+        return self.run_executable("python", args, env=env, **kwargs)
+
+
+def pin(requirements: dict[str, str]) -> dict[str, str]:
+    """The measured packages at their installed versions.
+
+    Raises EnvironmentUnavailable for a requirement that the installed version does not meet.
+    """
+    installed = {name: _version(name) for name in (*MEASURED, *requirements)}
+    for name, wanted in requirements.items():
+        if wanted and wanted != installed[name]:
+            raise EnvironmentUnavailable(
+                f"{name} {wanted} is wanted and {installed[name]} is installed; "
+                "install it, or use asv's virtualenv environment"
+            )
+    return installed
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError as error:
+        raise EnvironmentUnavailable(f"{name} is not installed") from error
