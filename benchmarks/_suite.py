@@ -115,7 +115,10 @@ def cold(artifact: Path) -> Callable[[], object]:
     """Loads an artifact and runs one forward pass; torch is imported before."""
     from mobileopt import execution
 
-    return lambda: execution.load(artifact)[1]()
+    def load_and_run() -> object:
+        return execution.load(artifact)[1]()
+
+    return load_and_run
 
 
 def manifest(artifact: Path) -> dict[str, Any]:

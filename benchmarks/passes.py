@@ -2,7 +2,7 @@
 
 from benchmarks import _suite
 
-params = [_suite.CORE_MODELS + ["mlp"], _suite.OPTIMIZATIONS]
+params = [[*_suite.CORE_MODELS, "mlp"], _suite.OPTIMIZATIONS]
 param_names = ["model", "optimization"]
 
 

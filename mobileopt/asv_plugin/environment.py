@@ -32,10 +32,11 @@ class Installed(Environment):
         requirements: dict[str, str],
         tagged_env_vars: dict[tuple[str, str], str],
     ) -> None:
-        super().__init__(conf, python, pin(requirements), tagged_env_vars)
+        self._requirements = pin(requirements)  # asv's own __init__ reads it before it sets it
+        super().__init__(conf, python, self._requirements, tagged_env_vars)
 
     @classmethod
-    def matches(cls, python: str) -> bool:
+    def matches(cls, python: str) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride] asv's base is inferred as always False
         """Whether `python` is the version that runs."""
         return python == f"{sys.version_info[0]}.{sys.version_info[1]}"
 
