@@ -20,6 +20,8 @@ from asv.util import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 BASELINE = "unfused-float-nchw-eager"
+REGRESSED = "fx-float-nchw-torchscript"
+"""Takes half as much memory again from the fourth commit on."""
 SPEEDS = {
     BASELINE: 1.0,
     "fx-float-nchw-eager": 1.24,
@@ -192,7 +194,8 @@ def _value(  # noqa: PLR0911  one line for each metric reads best
     if name == "size.track_artifact":
         return [seconds * 5e8 * (0.26 if int8 else 1.0)]
     if name == "memory.peakmem_forward":
-        return [3.1e8 + seconds * 1.1e9 * (0.5 if int8 else 1.0)]
+        grown = 1.5 if recipe == REGRESSED and number >= 3 else 1.0
+        return [(3.1e8 + seconds * 1.1e9 * (0.5 if int8 else 1.0)) * grown]
     if name == "fidelity.track_noise":
         return [0.021 if int8 else 0.0 if recipe == BASELINE else 3e-7]
     return [0.015625 if int8 else 0.0]

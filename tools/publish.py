@@ -50,6 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MobileoptError as error:
         print(f"publish: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("publish: interrupted; the old site is as it was", file=sys.stderr)
+        return 130
     for warning in warnings:
         print(f"publish: warning: {warning}", file=sys.stderr)
     if arguments.json:
@@ -166,8 +169,7 @@ def _run_asv(conf: Any, pull: bool, console: Console) -> list[str]:
 
     steps = 6 + len(list(iter_subclasses(OutputPublisher)))
     try:
-        # asv draws dots on a terminal; a stream that is none keeps them out of the bar.
-        with _progress(steps, console) as warnings, contextlib.redirect_stdout(io.StringIO()):
+        with _progress(steps, console) as warnings:
             Publish.run(conf, pull=pull)
     except UserError as error:
         raise StoreError(f"asv cannot publish: {_sentence(error)}") from error
@@ -185,9 +187,10 @@ def _progress(steps: int, console: Console) -> Iterator[list[str]]:
     message = TextColumn("{task.description}", markup=False)
     columns = (SpinnerColumn(), BarColumn(24), message, TimeElapsedColumn())
     logger, level = logging.getLogger(), logging.getLogger().level
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    # No thread redraws the bar: asv forks, and a fork beside a thread can hang.
+    quiet = not console.is_terminal
+    bar = Progress(*columns, console=console, transient=True, disable=quiet, auto_refresh=False)
+    with bar, contextlib.redirect_stdout(_Dots(bar)):
         listener = _Listener(bar, bar.add_task("Publishing", total=steps))
         logger.addHandler(listener)
         logger.setLevel(logging.INFO)
@@ -196,6 +199,22 @@ def _progress(steps: int, console: Console) -> Iterator[list[str]]:
         finally:
             logger.removeHandler(listener)
             logger.setLevel(level)
+
+
+class _Dots(io.TextIOBase):
+    """Takes the dot asv writes to a terminal each second of work, and redraws the bar for it."""
+
+    def __init__(self, bar: Progress) -> None:
+        self.bar = bar
+
+    def isatty(self) -> bool:
+        """Yes, or asv would write no dots."""
+        return True
+
+    def write(self, text: str, /) -> int:
+        """Take a dot."""
+        self.bar.refresh()
+        return len(text)
 
 
 class _Listener(logging.Handler):
@@ -208,10 +227,11 @@ class _Listener(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take one message of asv's."""
+        text = _sentence(record.getMessage())
         if record.levelno >= logging.WARNING:
-            self.warnings.append(_sentence(record.getMessage()))
+            self.warnings.append(text)
         else:
-            self.bar.update(self.task, advance=1, description=_sentence(record.getMessage()))
+            self.bar.update(self.task, advance=1, description=text, refresh=True)
 
 
 def _sentence(message: object) -> str:
@@ -241,8 +261,16 @@ def _exchange(one: Path, other: Path) -> bool:
     return renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0
 
 
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files without a line for each."""
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
 def _serve(html: Path) -> None:
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(html))
+    handler = functools.partial(_Quiet, directory=str(html))
+    # This machine only: what a lab measures is not for its whole network to see.
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         address = f"http://127.0.0.1:{server.server_port}/#/variants"
         print(f"{address}  (Ctrl-C to stop)", file=sys.stderr)

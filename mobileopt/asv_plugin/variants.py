@@ -78,11 +78,11 @@ def _graphs(published: Published) -> Iterator[tuple[str, Any]]:
 
 def _latest(published: Published, graph: Any) -> Iterator[tuple[tuple[str, str], Cell]]:
     commits = {revision: commit for commit, revision in published.revisions.items()}
-    newest_first = sorted(graph.data_points, reverse=True)
+    newest_first = sorted(graph.data_points.items(), reverse=True)
     for position, variant in enumerate(_product(published, graph.benchmark_name)):
-        for revision in newest_first:
-            value = mean_na(row[position] for row in graph.data_points[revision])
-            if _is_number(value):
+        for revision, rows in newest_first:
+            if any(_is_number(row[position]) for row in rows):
+                value = mean_na(row[position] for row in rows)
                 yield variant, {"value": value, "commit": commits[revision], "revision": revision}
                 break
 
@@ -92,7 +92,7 @@ def _product(published: Published, name: str) -> list[tuple[str, str]]:
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
-    # mean_na answers None, or NaN, where a commit has no figure.
+    # A failed benchmark is None, a skipped one NaN.
     return isinstance(value, int | float) and not is_na(value) and math.isfinite(value)
 
 
@@ -201,7 +201,8 @@ def _ratio(baseline: Cell | None, cell: Cell | None) -> dict[str, float] | None:
         return None
     ratio = {"value": baseline["value"] / cell["value"]}
     if cell is not baseline and "low" in baseline and cell.get("low", 0) > 0:
-        ratio["low"] = baseline["low"] / cell["high"]
+        # asv's interval of a few samples may reach below zero, a speed cannot.
+        ratio["low"] = max(0.0, baseline["low"] / cell["high"])
         ratio["high"] = baseline["high"] / cell["low"]
     return ratio
 

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import asv
@@ -32,6 +36,28 @@ def test_publishing_again_replaces_the_site(project: site_store.Project):
     assert project.run("asv", "publish").returncode == 0
     assert project.run("asv", "publish").returncode == 0
     assert (project.html / "index.html").read_text().count("variants-display") == 1
+
+
+def test_asv_preview_serves_the_site(project: site_store.Project):
+    assert project.run("asv", "publish").returncode == 0
+    command = [sys.executable, "-m", "asv", "preview", "--port", "0"]
+    server = subprocess.Popen(
+        command,
+        cwd=project.folder,
+        env={**os.environ, "PYTHONPATH": str(site_store.ROOT), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        said = iter(server.stdout.readline, "")
+        address = next(found[0] for line in said if (found := re.search(r"http://\S+", line)))
+        with urllib.request.urlopen(f"{address}mobileopt/variants.json") as answer:
+            assert json.load(answer)["environments"]
+    finally:
+        server.terminate()
+        server.wait()
+        server.stdout.close()
 
 
 def test_each_page_is_listed_with_asvs_own(project: site_store.Project):

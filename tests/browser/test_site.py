@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from site_store import BASELINE, SPEEDS
+from site_store import BASELINE, MODELS, REGRESSED, SPEEDS
 
 from browser.conftest import HOSTILE, Visit
 
@@ -73,6 +73,44 @@ def test_the_settings_of_a_graph_can_be_switched_on_and_off_again(visit: Visit):
     page.click("#log-scale")
     page.wait_for_function("!location.hash.includes('log')")
     assert "active" not in page.get_attribute("#log-scale", "class")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["x-axis=recipe", "x-axis-scale=date", "x-axis-scale=even", "y-axis-scale=log"],
+    ids=["bars by recipe", "dates", "even spacing", "logarithmic"],
+)
+def test_every_kind_of_graph_is_drawn(visit: Visit, query: str):
+    page = visit.open(f"#latency.time_forward?p-model='resnet18'&machine=bench-01&{query}")
+    page.wait_for_selector("#main-graph canvas")
+    assert drawn_pixels(page, "#main-graph") > 1000
+
+
+def test_a_stretch_of_the_overview_can_be_selected(visit: Visit):
+    page = visit.open(f"#latency.time_forward?{SERIES}")
+    page.wait_for_selector("#overview canvas")
+    before = page.input_value("#range")
+    box = page.locator("#overview").bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.1, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, middle)
+    page.mouse.up()
+    assert ".." in page.input_value("#range")
+    assert page.input_value("#range") != before
+
+
+def test_a_regression_is_listed_sorted_and_ignored(visit: Visit, project):
+    page = visit.open("#/regressions")
+    shown = page.locator("#regressions-body table:not(.ignored) tbody tr")
+    shown.first.wait_for()
+    assert shown.count() == 2 * len(MODELS)
+    assert REGRESSED in shown.first.inner_text()
+    assert project.commits[3][:8] in shown.first.inner_text()
+    page.locator("#regressions-body th", has_text="Date").first.click()
+    page.wait_for_function("location.hash.includes('sort=1')")
+    shown.first.get_by_role("button").click()
+    assert shown.count() == 2 * len(MODELS) - 1
 
 
 def test_the_tree_of_benchmarks_opens_and_leads_to_one(visit: Visit):
@@ -158,6 +196,46 @@ def test_the_bars_end_where_their_ratios_are(visit: Visit):
         if figure.endswith("x faster"):
             ratio = box["width"] / (one["x"] - box["x"])
             assert ratio == pytest.approx(float(figure.removesuffix("x faster")), abs=0.02)
+
+
+def test_a_very_long_interval_does_not_shrink_the_bars(visit: Visit):
+    def stretch(route) -> None:
+        data = route.fetch().json()
+        for each in data["environments"][0]["models"][0]["rows"]:
+            if "low" in each["ratio"]:
+                each["ratio"]["high"] = 5000
+        route.fulfill(json=data)
+
+    visit.page.route("**/variants.json*", stretch)
+    page = visit.variants()
+    section = page.locator("#variants-display section").first
+    track = section.locator(".mo-track").first.bounding_box()
+    longest = section.locator(".mo-bar").first.bounding_box()
+    assert longest["width"] > 0.7 * track["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") == 1600
+
+
+def test_a_row_without_a_latency_says_so_and_keeps_its_other_figures(visit: Visit):
+    def without(route) -> None:
+        data = route.fetch().json()
+        row = data["environments"][0]["models"][0]["rows"][1]
+        del row["cells"]["latency"], row["ratio"]
+        route.fulfill(json=data)
+
+    visit.page.route("**/variants.json*", without)
+    page = visit.variants()
+    section = page.locator("#variants-display section").first
+    assert section.locator(".mo-figure").last.inner_text() == "n/a"
+    last = section.locator("tbody tr").last
+    assert last.locator("td").nth(4).inner_text() == "n/a"
+    assert "MB" in last.locator("td").nth(6).inner_text()
+
+
+def test_data_that_does_not_arrive_is_said_on_the_page(visit: Visit):
+    visit.errors_expected = True
+    visit.page.route("**/variants.json*", lambda route: route.fulfill(status=500))
+    page = visit.open("#/variants")
+    assert "answered 500" in page.locator("#variants-display [role=alert]").inner_text()
 
 
 def test_a_combination_that_does_not_exist_is_not_listed(visit: Visit):

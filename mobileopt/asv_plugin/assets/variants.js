@@ -107,34 +107,40 @@
         return [...rows].sort((a, b) => (b.ratio ? b.ratio.value : 0) - (a.ratio ? a.ratio.value : 0));
     }
 
-    function longest(rows) {
-        return Math.max(1, ...rows.map((row) => row.ratio ? row.ratio.high || row.ratio.value : 0));
+    /* The end of the axis. An interval from a handful of samples may be so long that the bars
+       would shrink to nothing beside it; it is cut off instead, and the table has its ends. */
+    function axis(rows) {
+        const ratios = rows.filter((row) => row.ratio).map((row) => row.ratio);
+        const bar = Math.max(1, ...ratios.map((each) => each.value));
+        return Math.min(1.3 * bar, Math.max(bar, ...ratios.map((each) => each.high || 0)));
+    }
+
+    function percent(value, scale) {
+        return (100 * Math.min(value, scale) / scale).toFixed(3) + '%';
+    }
+
+    function mark(name, left, width) {
+        const drawn = node('span', {class: name});
+        drawn.style.left = left;
+        drawn.style.width = width;
+        return drawn;
     }
 
     function bar(row, scale) {
-        const percent = (value) => (100 * value / scale).toFixed(3) + '%';
-        const track = node('span', {class: 'mo-track'});
-        const one = node('span', {class: 'mo-one'});
-        one.style.left = percent(1);
-        track.append(one);
+        const track = node('span', {class: 'mo-track'}, mark('mo-one', percent(1, scale), '0'));
         if (row.ratio) {
-            const fill = node('span', {class: 'mo-bar'});
-            fill.style.width = percent(row.ratio.value);
-            track.append(fill);
-            if (row.ratio.low !== undefined) {
-                const whisker = node('span', {class: 'mo-whisker'});
-                whisker.style.left = percent(row.ratio.low);
-                whisker.style.width = percent(row.ratio.high - row.ratio.low);
-                track.append(whisker);
-            }
+            track.append(mark('mo-bar', '0', percent(row.ratio.value, scale)));
+        }
+        if (row.ratio && row.ratio.low !== undefined) {
+            const width = Math.min(row.ratio.high, scale) - row.ratio.low;
+            track.append(mark('mo-whisker', percent(row.ratio.low, scale), percent(width, scale)));
         }
         return track;
     }
 
     function barLine(model, row, scale, environment, data) {
         const label = node('span', {class: 'mo-figure'}, ratio(row, data));
-        label.style.left = row.ratio
-            ? (100 * (row.ratio.high || row.ratio.value) / scale).toFixed(3) + '%' : '0';
+        label.style.left = row.ratio ? percent(row.ratio.high || row.ratio.value, scale) : '0';
         const track = bar(row, scale);
         track.append(label);
         const inner = [recipe(row, data), track];
@@ -152,7 +158,7 @@
 
     function bars(model, environment, data) {
         const rows = bySpeed(model.rows);
-        const scale = longest(rows);
+        const scale = axis(rows);
         return node('ol', {class: 'mo-bars', 'aria-label': 'Speed against the baseline, fastest first'},
                     ...rows.map((row) => barLine(model, row, scale, environment, data)));
     }
