@@ -19,6 +19,7 @@ from typing import Literal
 
 import numpy as np
 
+from mobileopt.effort import ALPHA, ONLY, Look, lacking
 from mobileopt.errors import InputError
 from mobileopt.estimators import (
     Interval,
@@ -26,46 +27,13 @@ from mobileopt.estimators import (
     location,
     quantile,
     signed_rank_interval,
-    smallest_sample,
-    spend,
 )
 from mobileopt.rounds import Clock, Rounds, pair
 from mobileopt.session import Session, judge
 
 Verdict = Literal["faster", "slower", "same", "unclear"]
 
-ALPHA = 0.01
-"""Error rate of a whole session: faster or slower, wrongly, over all its looks."""
-
 _POWER = NormalDist().inv_cdf(0.9)
-
-
-@dataclass(frozen=True)
-class Look:
-    """Look `number` of the `of` planned before the session began: `Look(2, of=5)`.
-
-    All looks together are wrong under no change with probability at most `alpha`. Raises
-    InputError for a look that was not planned.
-    """
-
-    number: int = 1
-    of: int = 1
-    alpha: float = ALPHA
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.number <= self.of:
-            raise InputError(f"look {self.number} is none of the {self.of} that were planned")
-        if not 0 < self.alpha < 1:
-            raise InputError(f"alpha {self.alpha!r} is not a probability between 0 and 1")
-
-    @property
-    def share(self) -> float:
-        """The error rate this look may use."""
-        return spend(self.alpha, self.number, self.of)
-
-
-ONLY = Look()
-"""The one look of a session that is judged once, at its end."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +142,7 @@ def compare(
         rounds=len(units),
         unit="rounds" if launches is None else "launches",
         minimum_detectable=_exp(interval.half_width * (1 + _POWER / quantile(level))) - 1,
-        more_rounds=0 if verdict != "unclear" else _more(interval, units, margin, level),
+        more_rounds=0 if verdict != "unclear" else lacking(interval, units, margin, level),
         clock=pairs.clock,
         session=session,
     )
@@ -223,28 +191,6 @@ def _verdict(interval: Interval, margin: float) -> Verdict:
     if interval.high < 0 and interval.estimate <= -margin:
         return "faster"
     return "unclear"
-
-
-def _more(interval: Interval, units: Vector, margin: float, level: float) -> int:
-    """How many more units until a verdict, if the estimate and the noise stay as they are.
-
-    The half width falls with the square root of the units. It has to reach the estimate when
-    that is past the margin, else the distance between the two. No estimate is trusted to lie
-    closer to the margin than half its own uncertainty: a close call asks for four times the
-    rounds and is looked at again.
-    """
-    n = len(units)
-    fewest = smallest_sample(level) - n
-    half = interval.half_width
-    if math.isinf(half):
-        half = quantile(level) * _spread(units) / math.sqrt(n)
-    off = abs(interval.estimate)
-    target = off if off >= margin else max(margin - off, min(margin, half) / 2)
-    return max(1, fewest, math.ceil(n * (half / target) ** 2) - n)
-
-
-def _spread(units: Vector) -> float:
-    return float(np.std(units, ddof=1)) if len(units) > 1 else 0.0
 
 
 def _by_launch(ratios: Vector, launches: Sequence[Hashable]) -> Vector:

@@ -1,4 +1,4 @@
-"""Rank statistics behind a comparison: an interval, how errors are shared out, a test of shift.
+"""Rank statistics behind a comparison: an interval and a test of shift.
 
 Everything here works on plain differences and knows nothing of benchmarks.
 """
@@ -70,19 +70,6 @@ def smallest_sample(alpha: float) -> int:
     All n signs agree by chance with probability ``2 / 2**n``.
     """
     return math.ceil(math.log2(2 / alpha))
-
-
-def spend(alpha: float, look: int, looks: int) -> float:
-    """The share of the error rate `alpha` that look number `look` of `looks` may use.
-
-    The last look gets half, the others share the rest evenly, so the shares add up to `alpha`
-    and by the union bound the rate holds over all looks whatever their correlation. It is an
-    alpha-spending function (Lan and DeMets, Biometrika 70, 1983) that favours the last look,
-    where small differences are decided, and leaves the early ones enough to stop at large ones.
-    """
-    if looks == 1:
-        return alpha
-    return alpha / 2 if look == looks else alpha / 2 / (looks - 1)
 
 
 def quantile(alpha: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -10,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from mobileopt.compare import ALPHA, Comparison, Look, compare, compare_all
+from mobileopt.compare import Comparison, compare, compare_all
+from mobileopt.effort import ALPHA, Look, schedule, spend
 from mobileopt.errors import InputError
-from mobileopt.estimators import location, signed_rank_interval, smallest_sample, spend
+from mobileopt.estimators import location, signed_rank_interval, smallest_sample
 
 Lists = list[list[float]]
 
@@ -174,7 +176,7 @@ def test_enough_launches_give_a_verdict():
 def test_a_launch_that_was_dealt_a_slow_placement_is_not_a_slowdown():
     rng = np.random.default_rng(3)
     false = 0
-    for seed in range(200):
+    for seed in range(100):
         a, b = session(80, 1.0, seed=seed, noise=0.005)
         placed = np.repeat(rng.choice([1.0, 1.04], 10), 8)
         b = [[float(f) * each[0]] for f, each in zip(placed, b, strict=True)]
@@ -310,15 +312,44 @@ def test_the_looks_share_the_error_rate_and_no_more(looks: int):
     assert shares[-1] == max(shares)
 
 
-def test_looking_five_times_keeps_the_error_rate():
+def test_looking_three_times_keeps_the_error_rate():
     false = 0
-    for seed in range(400):
-        a, b = session(160, 1.0, seed=seed, noise=0.05)
+    for seed in range(150):
+        a, b = session(80, 1.0, seed=seed, noise=0.05)
         false += any(
-            compare(a[:n], b[:n], threshold=0.001, look=Look(k, of=5)).verdict == "slower"
-            for k, n in enumerate((10, 20, 40, 80, 160), start=1)
+            compare(a[:n], b[:n], threshold=0.001, look=Look(k, of=3)).verdict == "slower"
+            for k, n in enumerate((20, 40, 80), start=1)
         )
-    assert false <= 8  # 0.5 % expected, 2 is the mean; 8 has a probability below 0.001
+    assert false <= 5  # at most 0.75 is expected, and more than 5 has a probability below 0.001
+
+
+@pytest.mark.parametrize("most", [8, 20, 24, 160, 500])
+def test_a_schedule_ends_where_it_was_told_and_every_look_can_give_a_verdict(most: int):
+    looks = schedule(most)
+    assert looks[-1] == most
+    assert all(2 * now <= then for now, then in itertools.pairwise(looks))
+    for number, rounds in enumerate(looks, start=1):
+        a, b = session(rounds, 2.0)
+        look = Look(number, of=len(looks))
+        assert compare(a, b, threshold=0.01, look=look).verdict == "slower"
+
+
+def test_a_schedule_too_short_for_a_verdict_is_refused():
+    with pytest.raises(InputError, match="7 rounds cannot give a verdict"):
+        schedule(7)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.02])
+def test_the_rounds_that_were_lacking_are_about_enough(factor: float):
+    enough = []
+    for seed in range(15):
+        a, b = session(4000, factor, seed=seed, noise=0.03)
+        rounds = 30
+        while (so_far := compare(a[:rounds], b[:rounds], threshold=0.01)).more_rounds:
+            rounds += so_far.more_rounds
+        enough.append(rounds)
+    needed = ((2.58 + 1.28) * math.sqrt(2) * 0.03 / (0.01 if factor == 1 else 0.02)) ** 2
+    assert needed / 3 < np.median(enough) < 3 * needed
 
 
 @pytest.mark.parametrize("number", [0, 6, -1])
