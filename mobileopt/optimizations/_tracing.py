@@ -122,7 +122,10 @@ def trace(
     `is_leaf` names modules to keep whole beside torch's own. Arguments of `forward` that
     `inputs` leaves out are fixed at their defaults. Raises Untraceable.
     """
-    _check_traceable(module, inputs)
+    check_traceable(module, inputs)
+    kinds = {each.kind for each in inspect.signature(module.forward).parameters.values()}
+    if kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
+        raise Untraceable("FX cannot trace the model: forward takes *args or **kwargs")
     try:
         tracer = _Tracer(len(inputs), is_leaf)
         graph = tracer.trace(module)
@@ -132,16 +135,14 @@ def trace(
         raise Untraceable(f"FX cannot trace the model: {one_line(error)}") from error
 
 
-def _check_traceable(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+def check_traceable(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+    """Raise Untraceable for what tracing or exporting would change without a word."""
     if isinstance(module, torch.jit.ScriptModule):
         raise Untraceable("the model is scripted already")
     if has_hooks(module):
         raise Untraceable("the model itself has hooks, which a trace would drop")
     if nn.modules.module._has_any_global_hook():
         raise Untraceable("hooks are registered on all modules, which a trace would drop")
-    kinds = {each.kind for each in inspect.signature(module.forward).parameters.values()}
-    if kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
-        raise Untraceable("forward takes *args or **kwargs")
     leaves = tree_leaves(inputs)
     if not all(isinstance(leaf, Tensor) for leaf in leaves):
         raise Untraceable("an example input is no tensor, and a trace would fix its value")

@@ -13,11 +13,13 @@ from mobileopt.optimizations._tracing import (
     checked_inputs,
     copied,
     has_hooks,
+    one_line,
     run,
     shapes_of,
     trace,
 )
 from mobileopt.optimizations.fold_conv_bn.calls import is_leaf, is_norm
+from mobileopt.optimizations.fold_conv_bn.exported import export, scriptable
 from mobileopt.optimizations.fold_conv_bn.graph import Account, fold
 from mobileopt.optimizations.result import Result
 
@@ -32,25 +34,31 @@ def apply(module: nn.Module, example_inputs: Sequence[Any]) -> Result:
     inputs = checked_inputs(example_inputs)
     expected = run(module, inputs)
     try:
-        return _fold_traced(module, inputs, expected)
+        return _fold_graph(module, inputs, expected, trace(copied(module), inputs, is_leaf))
     except Untraceable as reason:
-        return _left_whole(module, str(reason))
+        first = str(reason)
+    try:
+        return _fold_graph(module, inputs, expected, export(module, inputs))
+    except Untraceable as second:
+        return _left_whole(module, f"{first}; {second}")
 
 
-def _fold_traced(module: nn.Module, inputs: tuple[Any, ...], expected: Any) -> Result:
-    graph = trace(copied(module), inputs, is_leaf)
+def _fold_graph(
+    module: nn.Module, inputs: tuple[Any, ...], expected: Any, graph: fx.GraphModule
+) -> Result:
     try:
         shapes, output = shapes_of(graph, inputs)
     except Exception as error:
-        raise Untraceable(f"the model's FX trace does not run: {error}") from error
+        raise Untraceable(f"the model's trace does not run: {one_line(error)}") from error
     clause = difference(expected, output)
     if clause:
-        raise Untraceable(f"the model's FX trace {clause}")
+        raise Untraceable(f"the model's trace {clause}")
     account = fold(graph, shapes)
     left = _left(module, graph, account)
     folded = tuple(dict.fromkeys(name for name in account.folded if name not in left))
     if not folded:
         return Result(copied(module), (), left)
+    scriptable(graph)
     result = fx.GraphModule(graph, graph.graph, type(module).__name__)
     clause = difference(expected, run(result, inputs))
     if clause:

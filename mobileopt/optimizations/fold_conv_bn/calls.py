@@ -198,6 +198,14 @@ def input_of(node: fx.Node) -> Any:
     return node.kwargs.get("input", node.kwargs.get("x"))
 
 
+def takes_constants(node: fx.Node) -> list[fx.Node]:
+    """The weights, biases and statistics a function's call takes; none of any other node."""
+    names = _NORM_FUNCTIONS.get(node.target) or _LAYER_FUNCTIONS.get(node.target, (0, ()))[1]
+    given = arguments(node, names) if names else {}
+    taken = [given.get(name) for name in ("weight", "bias", *_STATISTICS)]
+    return [each for each in taken if isinstance(each, fx.Node)]
+
+
 def attribute(graph: fx.GraphModule, node: Any) -> Tensor | None:
     """The tensor a get_attr node reads, or None for any other node."""
     if not isinstance(node, fx.Node) or node.op != "get_attr":
@@ -232,7 +240,7 @@ def _module_layer(node: fx.Node, module: Any, base: type[nn.Module]) -> Layer:
 
 def _module_obstacle(module: nn.Module) -> str | None:
     hooks = list(module._forward_pre_hooks.values())
-    if has_hooks(module) and not _only_weight_hooks(module):
+    if has_hooks(module) and not only_weight_hooks(module):
         return "has hooks, which see its output"
     derived = bool(hooks) or parametrize.is_parametrized(module)
     if derived and any(child.training for child in module.modules()):
@@ -242,7 +250,7 @@ def _module_obstacle(module: nn.Module) -> str | None:
     return None
 
 
-def _only_weight_hooks(module: nn.Module) -> bool:
+def only_weight_hooks(module: nn.Module) -> bool:
     """Only the older weight_norm and spectral_norm, and pruning: each sets `weight`."""
     others = (module._forward_hooks, module._backward_hooks, module._backward_pre_hooks)
     if "forward" in vars(module) or any(others):
