@@ -117,7 +117,9 @@ def test_a_weight_read_elsewhere_is_left():
         def body(self, x: Tensor) -> Tensor:
             return super().body(x) + F.conv2d(x, self.conv.weight)
 
-    assert folded(ready(Twice()), image()).left == {"norm": "'conv' is also called without it"}
+    assert folded(ready(Twice()), image()).left == {
+        "norm": "the weight of 'conv' is also read by conv2d.default"
+    }
 
 
 def test_a_norm_in_training_mode_is_left():

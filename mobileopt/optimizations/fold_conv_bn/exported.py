@@ -26,11 +26,11 @@ from mobileopt.optimizations._tracing import (
     copied,
     has_hooks,
     one_line,
+    storage,
 )
 from mobileopt.optimizations.fold_conv_bn.calls import (
     attribute,
     only_weight_hooks,
-    storage,
     takes_constants,
 )
 
@@ -84,6 +84,7 @@ def _rebuilt(module: nn.Module, source: fx.GraphModule, inputs: tuple[Any, ...])
     graph = fx.Graph()
     names = _names(module, len(inputs))
     arguments = [graph.placeholder(name) for name in names]
+    assert source._in_spec is not None
     specs = source._in_spec.child(0).children()
     each = zip(names, arguments, inputs, specs, strict=True)
     leaves = [leaf for argument in each for leaf in _leaves(graph, *argument)]
@@ -135,18 +136,15 @@ def _assert_like(graph: fx.Graph, name: str, node: fx.Node, value: Tensor) -> No
 
 
 def _output(source: fx.GraphModule, flat: Any) -> Any:
-    spec: TreeSpec = source._out_spec
-    if not _plain(spec):
+    spec = source._out_spec
+    if spec is None or not _plain(spec):
         raise Untraceable("its output is neither a tensor nor tuples, lists and dicts of them")
     return tree_unflatten(flat, spec)
 
 
 def _plain(spec: TreeSpec) -> bool:
-    return (
-        spec.is_leaf()
-        or spec.type in _CONTAINERS
-        and all(_plain(child) for child in spec.children())
-    )
+    inside = all(_plain(child) for child in spec.children())
+    return spec.is_leaf() or (spec.type in _CONTAINERS and inside)
 
 
 def _check_known(node: fx.Node) -> None:
@@ -183,7 +181,7 @@ def _constants(graph: fx.GraphModule) -> dict[fx.Node, Tensor]:
         elif _is_pure(node) and all(each in constants for each in node.all_input_nodes):
             with torch.no_grad():
                 args, kwargs = fx.map_arg((node.args, node.kwargs), constants.__getitem__)
-                value = node.target(*args, **kwargs)
+                value = node.target(*args, **kwargs)  # type: ignore[operator]
             if isinstance(value, Tensor):
                 constants[node] = value
     return constants
@@ -229,16 +227,9 @@ def _sources(node: fx.Node) -> set[fx.Node]:
     return found
 
 
-def _expression(node: fx.Node) -> Any:
+def _expression(node: fx.Node) -> str:
     """Equal for two nodes that compute the same of the same tensors."""
     if node.op == "get_attr":
         return str(node.target)
-    return str((node.target, fx.map_arg((node.args, node.kwargs), _Named)))
-
-
-class _Named:
-    def __init__(self, node: fx.Node) -> None:
-        self._node = node
-
-    def __repr__(self) -> str:
-        return str(_expression(self._node))
+    names = {each: _expression(each) for each in node.all_input_nodes}
+    return str((node.target, fx.map_arg((node.args, node.kwargs), names.__getitem__)))
