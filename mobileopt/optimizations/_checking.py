@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from mobileopt.optimizations._tracing import one_line, run
 
 # Root mean square of the error over that of the reference. A hundred roundings' worth: a fold
 # that is wrong is off by far more, a deep network that is right by less.
@@ -17,6 +19,14 @@ _TOLERANCE = {
     torch.float16: 5e-2,
     torch.bfloat16: 2e-1,
 }
+
+
+def fault(module: nn.Module, inputs: tuple[Any, ...], expected: Any) -> str | None:
+    """One clause on what is wrong with a rewritten model, or None where nothing is."""
+    try:
+        return difference(expected, run(module, inputs))
+    except Exception as error:  # forward may look at the modules it finds, in any way
+        return f"does not run: {one_line(error)}"
 
 
 def difference(expected: Any, found: Any) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, get_type_hints
 
@@ -53,14 +54,16 @@ def has_hooks(module: nn.Module) -> bool:
 
 
 def run(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
-    """The outputs of a copy of `module`, random numbers seeded: running changes nothing.
+    """The outputs of a copy of `module`, random numbers seeded: running changes nothing."""
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return copied(module)(*copy.deepcopy(inputs))
 
-    Raises InputError when the module does not run on these inputs.
-    """
+
+def run_original(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
+    """`run`, of what the user gave: raises InputError when it does not run on these inputs."""
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return copied(module)(*copy.deepcopy(inputs))
+        return run(module, inputs)
     except Exception as error:
         raise InputError(
             f"the model does not run on its example inputs: {one_line(error)}"
@@ -68,8 +71,9 @@ def run(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
 
 
 def one_line(error: BaseException) -> str:
-    """The first line of an error's text, or its type where it has none."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """The first sentence of an error's text, shortened, or its type where it has none."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return textwrap.shorten(lines[0].split(". ")[0], 160, placeholder=" ...")
 
 
 class _Tracer(fx.Tracer):
@@ -122,7 +126,10 @@ def trace(
     `is_leaf` names modules to keep whole beside torch's own. Arguments of `forward` that
     `inputs` leaves out are fixed at their defaults. Raises Untraceable.
     """
-    _check_traceable(module, inputs)
+    check_traceable(module, inputs)
+    kinds = {each.kind for each in inspect.signature(module.forward).parameters.values()}
+    if kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
+        raise Untraceable("FX cannot trace the model: forward takes *args or **kwargs")
     try:
         tracer = _Tracer(len(inputs), is_leaf)
         graph = tracer.trace(module)
@@ -133,16 +140,14 @@ def trace(
         raise Untraceable(f"FX cannot trace the model: {one_line(error)}") from error
 
 
-def _check_traceable(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+def check_traceable(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+    """Raise Untraceable for what tracing or exporting would change without a word."""
     if isinstance(module, torch.jit.ScriptModule):
         raise Untraceable("the model is scripted already")
     if has_hooks(module):
         raise Untraceable("the model itself has hooks, which a trace would drop")
     if nn.modules.module._has_any_global_hook():
         raise Untraceable("hooks are registered on all modules, which a trace would drop")
-    kinds = {each.kind for each in inspect.signature(module.forward).parameters.values()}
-    if kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}:
-        raise Untraceable("forward takes *args or **kwargs")
     leaves = tree_leaves(inputs)
     if not all(isinstance(leaf, Tensor) for leaf in leaves):
         raise Untraceable("an example input is no tensor, and a trace would fix its value")
@@ -167,3 +172,8 @@ def shapes_of(module: fx.GraphModule, inputs: tuple[Any, ...]) -> tuple[Shapes, 
         torch.manual_seed(0)
         output = recorder.run(*copy.deepcopy(inputs))
     return recorder.shapes, output
+
+
+def storage(tensor: Tensor) -> int:
+    """The address of the memory a tensor, and every view of it, lies in."""
+    return tensor.untyped_storage().data_ptr()

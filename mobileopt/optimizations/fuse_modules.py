@@ -8,34 +8,22 @@ recorded execution shows that nothing else calls its modules or reads their tens
 
 from __future__ import annotations
 
-import copy
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 from torch.ao.nn.intrinsic.modules.fused import _FusedModule
 from torch.ao.quantization import fuse_modules
 from torch.nn.utils import parametrize
-from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
 
 from mobileopt.errors import InputError
-from mobileopt.optimizations._checking import difference
-from mobileopt.optimizations._tracing import (
-    Untraceable,
-    checked_inputs,
-    copied,
-    has_hooks,
-    one_line,
-    run,
-    trace,
-)
+from mobileopt.optimizations._checking import fault
+from mobileopt.optimizations._survey import Straight, Survey, survey
+from mobileopt.optimizations._tracing import checked_inputs, copied, has_hooks, run_original
 from mobileopt.optimizations.fold_conv_bn.affine import Unfoldable, Weights, affine, fold_after
-from mobileopt.optimizations.fold_conv_bn.calls import input_of, storage
+from mobileopt.optimizations.fold_conv_bn.calls import input_of
 from mobileopt.optimizations.result import Result
 
 SEQUENCES = ("Conv + BN", "Conv + BN + ReLU", "Conv + ReLU", "Linear + ReLU", "BN + ReLU")
@@ -55,43 +43,6 @@ _RANKS = {nn.Conv1d: 3, nn.Conv2d: 4, nn.Conv3d: 5}
 Group = tuple[str, ...]
 
 
-@dataclass
-class _Recording:
-    """One execution: how each module was called, what it returned, who read which tensor."""
-
-    inputs: dict[str, list[tuple[Any, ...] | None]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    outputs: dict[str, torch.Size] = field(default_factory=dict[str, torch.Size])
-    readers: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
-
-    def times(self, name: str) -> int:
-        """How often the module was called."""
-        return len(self.inputs[name])
-
-
-@dataclass(frozen=True)
-class _Straight:
-    """The forward of the module at `path`, traced: its calls happen in this order or not at all."""
-
-    path: str
-    graph: fx.GraphModule
-
-    def name(self, node: fx.Node) -> str:
-        """The path from the model of the module a node calls."""
-        return f"{self.path}.{node.target}" if self.path else str(node.target)
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What is known of a model before it is changed."""
-
-    model: nn.Module
-    recording: _Recording
-    straights: list[_Straight]
-    untraced: dict[str, str]
-
-
 def apply(
     module: nn.Module, example_inputs: Sequence[Any], groups: Sequence[Sequence[str]] | None = None
 ) -> Result:
@@ -105,31 +56,21 @@ def apply(
     inputs = checked_inputs(example_inputs)
     if groups is not None:
         _check_groups(module, groups)
-    expected = run(module, inputs)
-    plan = _plan(copied(module), inputs)
+    expected = run_original(module, inputs)
+    surveyed = survey(copied(module), inputs, lambda child: False)
     if groups is None:
-        fused, left = _found(plan)
+        fused, left = _found(surveyed)
     else:
-        fused, left = _named(plan, [tuple(group) for group in groups])
+        fused, left = _named(surveyed, [tuple(group) for group in groups])
     if not fused:
         return Result(copied(module), (), left)
     result = copied(module)
-    clause = _try_to_fuse(result, fused, inputs, expected)
+    _fuse(result, fused)
+    clause = fault(result, inputs, expected)
     if clause:
         reason = f"the fused model {clause}"
         return Result(copied(module), (), left | {"+".join(group): reason for group in fused})
     return Result(result, tuple("+".join(group) for group in fused), left)
-
-
-def _try_to_fuse(
-    model: nn.Module, groups: list[Group], inputs: tuple[Any, ...], expected: Any
-) -> str | None:
-    """Fuse in place; what is wrong with it then, or None."""
-    try:
-        _fuse(model, groups)
-        return difference(expected, run(model, inputs))
-    except Exception as error:  # forward may look at the modules it finds, in any way
-        return f"does not run: {one_line(error)}"
 
 
 def _fuse(model: nn.Module, groups: list[Group]) -> None:
@@ -162,17 +103,19 @@ def _sequences() -> str:
     return f"the known sequences are {', '.join(SEQUENCES)}"
 
 
-def _found(plan: _Plan) -> tuple[list[Group], dict[str, str]]:
+def _found(surveyed: Survey) -> tuple[list[Group], dict[str, str]]:
     fused: list[Group] = []
-    left = {path: reason for path, reason in plan.untraced.items() if _has_parts(plan, path)}
+    left = {
+        path: reason for path, reason in surveyed.untraced.items() if _has_parts(surveyed, path)
+    }
     taken: set[str] = set()
-    for straight in plan.straights:
+    for straight in surveyed.straights:
         for chains in _candidates(straight):
             for chain in chains:
                 group = tuple(straight.name(node) for node in chain)
                 if taken & set(group):
                     continue
-                reason = _obstacle(plan, straight, chain)
+                reason = _obstacle(surveyed, straight, chain)
                 if reason is None:
                     fused.append(group)
                     taken |= set(group)
@@ -181,36 +124,38 @@ def _found(plan: _Plan) -> tuple[list[Group], dict[str, str]]:
     return fused, left
 
 
-def _has_parts(plan: _Plan, path: str) -> bool:
+def _has_parts(surveyed: Survey, path: str) -> bool:
     """Whether a module has children of its own that might have been fused."""
     kinds = {kind for known in _KNOWN for kind in known} - {nn.ReLU}
-    return any(type(child) in kinds for child in plan.model.get_submodule(path).children())
+    return any(type(child) in kinds for child in surveyed.model.get_submodule(path).children())
 
 
-def _named(plan: _Plan, groups: list[Group]) -> tuple[list[Group], dict[str, str]]:
+def _named(surveyed: Survey, groups: list[Group]) -> tuple[list[Group], dict[str, str]]:
     chains = {
         tuple(straight.name(node) for node in chain): (straight, chain)
-        for straight in plan.straights
+        for straight in surveyed.straights
         for chains in _candidates(straight)
         for chain in chains
     }
-    reasons = {g: _obstacle(plan, *chains[g]) if g in chains else _absent(plan, g) for g in groups}
+    reasons = {
+        g: _obstacle(surveyed, *chains[g]) if g in chains else _absent(surveyed, g) for g in groups
+    }
     left = {"+".join(group): reason for group, reason in reasons.items() if reason}
     return [group for group, reason in reasons.items() if not reason], left
 
 
-def _absent(plan: _Plan, group: Group) -> str:
+def _absent(surveyed: Survey, group: Group) -> str:
     for name in group:
-        if parametrize.is_parametrized(plan.model.get_submodule(name)):
+        if parametrize.is_parametrized(surveyed.model.get_submodule(name)):
             return f"{name!r} is parametrized"
-        if not plan.recording.times(name):
+        if not surveyed.recording.times(name):
             return f"{name!r} is not called on the example inputs"
     parent = group[0].rpartition(".")[0]
-    reason = plan.untraced.get(parent)
+    reason = surveyed.untraced.get(parent)
     return reason or "its modules do not run one right after another"
 
 
-def _candidates(straight: _Straight) -> Iterator[list[list[fx.Node]]]:
+def _candidates(straight: Straight) -> Iterator[list[list[fx.Node]]]:
     """For each first module the chains of known types that start with it, longest first."""
     for node in straight.graph.graph.nodes:
         chains: list[list[fx.Node]] = []
@@ -222,58 +167,52 @@ def _candidates(straight: _Straight) -> Iterator[list[list[fx.Node]]]:
         yield [each for each in reversed(chains) if _types(straight, each) in _KNOWN]
 
 
-def _extends(straight: _Straight, chain: list[fx.Node], user: fx.Node) -> bool:
+def _extends(straight: Straight, chain: list[fx.Node], user: fx.Node) -> bool:
     if user.op != "call_module" or input_of(user) is not chain[-1]:
         return False
     types = _types(straight, [*chain, user])
     return any(known[: len(types)] == types for known in _KNOWN)
 
 
-def _types(straight: _Straight, chain: list[fx.Node]) -> tuple[type[nn.Module], ...]:
+def _types(straight: Straight, chain: list[fx.Node]) -> tuple[type[nn.Module], ...]:
     return tuple(type(straight.graph.get_submodule(str(node.target))) for node in chain)
 
 
-def _obstacle(plan: _Plan, straight: _Straight, chain: list[fx.Node]) -> str | None:
+def _obstacle(surveyed: Survey, straight: Straight, chain: list[fx.Node]) -> str | None:
     """Why a chain cannot be fused, or None."""
     names = [straight.name(node) for node in chain]
-    modules = [plan.model.get_submodule(name) for name in names]
+    modules = [surveyed.model.get_submodule(name) for name in names]
     for name, module, node in zip(names, modules, chain, strict=True):
-        reason = _module_obstacle(plan, straight, name, module)
+        reason = _module_obstacle(surveyed, straight, name, module)
         if reason:
             return reason
         if node is not chain[-1] and (len(node.users) > 1):
             return f"the output of {name!r} is used elsewhere too"
     if len(modules) > 1 and isinstance(modules[1], nn.modules.batchnorm._BatchNorm):
-        return _norm_obstacle(plan, names, modules)
+        return _norm_obstacle(surveyed, names, modules)
     return None
 
 
-def _module_obstacle(plan: _Plan, straight: _Straight, name: str, module: nn.Module) -> str | None:
-    recording = plan.recording
-    calls = [n for n in straight.graph.graph.nodes if n.op == "call_module"]
-    times = sum(straight.name(node) == name for node in calls)
-    if times > 1:
-        return f"{name!r} is called {times} times"
-    if recording.times(name) != recording.times(straight.path):
-        return f"{name!r} is also called from outside {straight.path!r}"
+def _module_obstacle(
+    surveyed: Survey, straight: Straight, name: str, module: nn.Module
+) -> str | None:
+    shared = surveyed.shared(straight, name)
+    if shared:
+        return f"{name!r} {shared}"
     if has_hooks(module):
         return f"{name!r} has hooks, which see its input or output"
     if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training:
         return f"{name!r} is in training mode"
-    for tensor in (*module.parameters(), *module.buffers()):
-        others = recording.readers[storage(tensor)] - {name}
-        if others:
-            return f"the weights of {name!r} are also read in {sorted(others)[0] or 'forward'!r}"
     return None
 
 
-def _norm_obstacle(plan: _Plan, names: list[str], modules: list[Any]) -> str | None:
+def _norm_obstacle(surveyed: Survey, names: list[str], modules: list[Any]) -> str | None:
     conv, norm = modules[:2]
     if any(module.training for module in modules):
         return f"{names[0]!r} is in training mode"
     if norm.running_mean is None or norm.running_var is None:
         return f"{names[1]!r} keeps no running statistics"
-    shape = plan.recording.outputs.get(names[0])
+    shape = surveyed.recording.outputs.get(names[0])
     if shape is None or len(shape) != _RANKS[type(conv)]:
         return f"the output of {names[0]!r} has no batch, so {names[1]!r} works on another axis"
     if norm.num_features != conv.out_channels:
@@ -284,89 +223,3 @@ def _norm_obstacle(plan: _Plan, names: list[str], modules: list[Any]) -> str | N
     except Unfoldable as reason:
         return str(reason)
     return None
-
-
-def _plan(model: nn.Module, inputs: tuple[Any, ...]) -> _Plan:
-    recording = _record(model, inputs)
-    plan = _Plan(model, recording, [], {})
-    _trace_straight(plan, "")
-    return plan
-
-
-def _record(model: nn.Module, inputs: tuple[Any, ...]) -> _Recording:
-    """Run `model` once, and note what its modules did."""
-    recording = _Recording()
-    reads = _Reads(model, recording)
-    handles: list[Any] = []
-    for name, child in model.named_modules():
-        if isinstance(child, torch.jit.ScriptModule):
-            continue
-        enter, leave = _hooks(recording, reads.stack, name)
-        handles.append(child.register_forward_pre_hook(enter, with_kwargs=True))
-        handles.append(child.register_forward_hook(leave))
-    with torch.no_grad(), torch.random.fork_rng(devices=[]), reads:
-        torch.manual_seed(0)
-        model(*copy.deepcopy(inputs))
-    for handle in handles:
-        handle.remove()
-    return recording
-
-
-def _hooks(recording: _Recording, stack: list[str], name: str) -> tuple[Any, Any]:
-    def enter(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        stack.append(name)
-        recording.inputs[name].append(None if kwargs else args)
-
-    def leave(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        stack.pop()
-        if isinstance(output, Tensor):
-            recording.outputs[name] = output.shape
-
-    return enter, leave
-
-
-class _Reads(TorchFunctionMode):
-    """Notes for each tensor of a model which module was running when torch was handed it."""
-
-    def __init__(self, model: nn.Module, recording: _Recording) -> None:
-        super().__init__()
-        self.stack: list[str] = []
-        self._recording = recording
-        self._owned = {storage(t) for t in (*model.parameters(), *model.buffers())}
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        # A getter reads metadata, or makes a view whose later use is seen.
-        if getattr(func, "__name__", "") != "__get__":
-            for leaf in tree_leaves((args, kwargs)):
-                if isinstance(leaf, Tensor) and storage(leaf) in self._owned:
-                    self._recording.readers[storage(leaf)].add(self.stack[-1])
-        return func(*args, **(kwargs or {}))
-
-
-def _trace_straight(plan: _Plan, path: str) -> None:
-    """Trace the forward of the module at `path`, or those of its children where it cannot be."""
-    module = plan.model.get_submodule(path)
-    calls = plan.recording.inputs[path]
-    if not calls or not any(module.children()):
-        return
-    try:
-        straight = _Straight(path, trace(module, _alike(calls), lambda child: False))
-    except Untraceable as reason:
-        plan.untraced[path] = str(reason)
-        inside = [name for name, _ in module.named_children()]
-    else:
-        plan.straights.append(straight)
-        calls = [n for n in straight.graph.graph.nodes if n.op == "call_module"]
-        inside = list(dict.fromkeys(str(node.target) for node in calls))
-    for name in inside:
-        _trace_straight(plan, f"{path}.{name}" if path else name)
-
-
-def _alike(calls: list[tuple[Any, ...] | None]) -> tuple[Any, ...]:
-    """The arguments of the calls' first, where all of them trace alike."""
-    first = calls[0]
-    if first is None or any(call is None or len(call) != len(first) for call in calls):
-        raise Untraceable("it is called by keyword, or in more than one way")
-    return first

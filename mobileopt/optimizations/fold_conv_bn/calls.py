@@ -7,7 +7,7 @@ tensors and, where it must stay as it is, by its obstacle.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,8 +20,15 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 from torchvision.ops import FrozenBatchNorm2d
 
-from mobileopt.optimizations._tracing import has_hooks
+from mobileopt.optimizations._tracing import has_hooks, storage
 from mobileopt.optimizations.fold_conv_bn.affine import Affine, Weights, affine
+
+OBSTACLE, NAME = "obstacle", "name"
+"""Keys in a node's `meta` of what the graph alone does not show: why the module it calls must
+stay as it is, and by which path the model that the graph is a part of knows it."""
+
+COMPUTED = "that forward computes"
+"""In the reason of what an export may see through: constants only `forward` knows of."""
 
 LAYERS: dict[type[nn.Module], int] = {
     nn.Conv1d: 3,
@@ -153,24 +160,26 @@ def _instance_override(module: nn.Module) -> bool:
 
 
 def layer_of(graph: fx.GraphModule, node: fx.Node) -> Layer | None:
-    """The layer a node calls, or None."""
+    """The layer a node calls, or None. `OBSTACLE` in the node's `meta` is an obstacle too."""
+    layer = None
     if node.op == "call_module":
         module = graph.get_submodule(str(node.target))
         base = layer_type(module)
-        return _module_layer(node, module, base) if base else None
-    if node.op == "call_function" and node.target in _LAYER_FUNCTIONS:
-        return _function_layer(graph, node)
-    return None
+        layer = _module_layer(node, module, base) if base else None
+    elif node.op == "call_function" and node.target in _LAYER_FUNCTIONS:
+        layer = _function_layer(graph, node)
+    return replace(layer, obstacle=node.meta.get(OBSTACLE) or layer.obstacle) if layer else None
 
 
 def norm_of(graph: fx.GraphModule, node: fx.Node) -> Norm | None:
-    """The batch normalisation a node calls, or None."""
+    """The batch normalisation a node calls, or None. `OBSTACLE` is as in `layer_of`."""
+    norm = None
     if node.op == "call_module":
         module = graph.get_submodule(str(node.target))
-        return _module_norm(node, module) if is_norm(module) else None
-    if node.op == "call_function" and node.target in _NORM_FUNCTIONS:
-        return _function_norm(graph, node)
-    return None
+        norm = _module_norm(node, module) if is_norm(module) else None
+    elif node.op == "call_function" and node.target in _NORM_FUNCTIONS:
+        norm = _function_norm(graph, node)
+    return replace(norm, obstacle=node.meta.get(OBSTACLE) or norm.obstacle) if norm else None
 
 
 def passes_through(graph: fx.GraphModule, node: fx.Node) -> bool:
@@ -191,11 +200,24 @@ def arguments(node: fx.Node, names: tuple[str, ...]) -> dict[str, Any]:
     return dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
 
 
+def name_of(node: fx.Node) -> str:
+    """The path of the module a node calls."""
+    return node.meta.get(NAME, str(node.target))
+
+
 def input_of(node: fx.Node) -> Any:
     """The first argument of a layer, a normalisation or a Dropout."""
     if node.args:
         return node.args[0]
     return node.kwargs.get("input", node.kwargs.get("x"))
+
+
+def takes_constants(node: fx.Node) -> list[fx.Node]:
+    """The weights, biases and statistics a function's call takes; none of any other node."""
+    names = _NORM_FUNCTIONS.get(node.target) or _LAYER_FUNCTIONS.get(node.target, (0, ()))[1]
+    given = arguments(node, names) if names else {}
+    taken = [given.get(name) for name in ("weight", "bias", *_STATISTICS)]
+    return [each for each in taken if isinstance(each, fx.Node)]
 
 
 def attribute(graph: fx.GraphModule, node: Any) -> Tensor | None:
@@ -213,7 +235,7 @@ def _module_layer(node: fx.Node, module: Any, base: type[nn.Module]) -> Layer:
     weight = module.__dict__["_parameters"].get("weight") if obstacle else _weight(module)
     if weight is None:
         weight = torch.empty(0)
-    name = str(node.target)
+    name = name_of(node)
     bias = module._parameters.get("bias")
     tensors = (*module.parameters(), *module.buffers())
     sources = tuple(t for t in tensors if t is not bias)
@@ -232,7 +254,7 @@ def _module_layer(node: fx.Node, module: Any, base: type[nn.Module]) -> Layer:
 
 def _module_obstacle(module: nn.Module) -> str | None:
     hooks = list(module._forward_pre_hooks.values())
-    if has_hooks(module) and not _only_weight_hooks(module):
+    if has_hooks(module) and not only_weight_hooks(module):
         return "has hooks, which see its output"
     derived = bool(hooks) or parametrize.is_parametrized(module)
     if derived and any(child.training for child in module.modules()):
@@ -242,7 +264,7 @@ def _module_obstacle(module: nn.Module) -> str | None:
     return None
 
 
-def _only_weight_hooks(module: nn.Module) -> bool:
+def only_weight_hooks(module: nn.Module) -> bool:
     """Only the older weight_norm and spectral_norm, and pruning: each sets `weight`."""
     others = (module._forward_hooks, module._backward_hooks, module._backward_pre_hooks)
     if "forward" in vars(module) or any(others):
@@ -281,9 +303,9 @@ def _function_layer(graph: fx.GraphModule, node: fx.Node) -> Layer:
     groups = given.get("groups", 1)
     obstacle = None
     if weight is None or (bias is None) != (given.get("bias") is None):
-        obstacle = "has a weight or a bias that forward computes"
+        obstacle = f"has a weight or a bias {COMPUTED}"
     elif not isinstance(groups, int):
-        obstacle = "has a number of groups that forward computes"
+        obstacle = f"has a number of groups {COMPUTED}"
     transposed = "output_padding" in names
     weight = torch.empty(0) if weight is None else weight
     rest = {k: getattr(v, "target", v) for k, v in given.items() if k != "input"}
@@ -314,7 +336,7 @@ def _module_norm(node: fx.Node, module: Any) -> Norm:
         obstacle = "is parametrized"
     elif module.training and not isinstance(module, FrozenBatchNorm2d):
         obstacle = "is in training mode: it normalises by the batch"
-    return _norm(node, str(node.target), tensors, module.eps, obstacle)
+    return _norm(node, name_of(node), tensors, module.eps, obstacle)
 
 
 def _function_norm(graph: fx.GraphModule, node: fx.Node) -> Norm:
@@ -325,10 +347,10 @@ def _function_norm(graph: fx.GraphModule, node: fx.Node) -> Norm:
     if given.get("training", False) is not False:
         obstacle = "is in training mode: it normalises by the batch"
     elif any(t is None and given.get(n) is not None for t, n in zip(tensors, names, strict=True)):
-        obstacle = "has statistics or weights that forward computes"
+        obstacle = f"has statistics or weights {COMPUTED}"
     eps = given.get("eps", 1e-5)
     if not isinstance(eps, (int, float)):
-        obstacle = "has an eps that forward computes"
+        obstacle = f"has an eps {COMPUTED}"
     return _norm(node, _owner(given.get("running_mean"), node), tensors, eps, obstacle)
 
 
@@ -372,8 +394,3 @@ def _module_attribute(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
 def _held(module: nn.Module) -> list[Tensor]:
     plain = [v for m in module.modules() for v in vars(m).values() if isinstance(v, Tensor)]
     return [*module.parameters(), *module.buffers(), *plain]
-
-
-def storage(tensor: Tensor) -> int:
-    """The address of the memory a tensor, and every view of it, lies in."""
-    return tensor.untyped_storage().data_ptr()

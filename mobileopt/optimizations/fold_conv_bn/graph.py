@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, fx, nn
 
-from mobileopt.optimizations._tracing import Shapes
+from mobileopt.optimizations._tracing import Shapes, storage
 from mobileopt.optimizations.fold_conv_bn.affine import (
     Unfoldable,
     Weights,
@@ -26,9 +26,9 @@ from mobileopt.optimizations.fold_conv_bn.calls import (
     input_of,
     layer_of,
     layer_type,
+    name_of,
     norm_of,
     passes_through,
-    storage,
     tensors_of,
 )
 
@@ -50,11 +50,15 @@ class _Site:
     graph: fx.GraphModule
     shapes: Shapes
     readers: dict[int, set[fx.Node]]
+    before: bool
 
 
-def fold(graph: fx.GraphModule, shapes: Shapes) -> Account:
-    """Fold what can be folded in place. `shapes` are of the same graph, by name of node."""
-    site = _Site(graph, shapes, _readers(graph))
+def fold(graph: fx.GraphModule, shapes: Shapes, before: bool = True) -> Account:
+    """Fold what can be folded in place. `shapes` are of the same graph, by name of node.
+
+    `before` says whether a normalisation may go into the layer after it: that moves the layer.
+    """
+    site = _Site(graph, shapes, _readers(graph), before)
     account = Account()
     while _fold_once(site, account):
         pass
@@ -99,7 +103,7 @@ def _fold(site: _Site, norm: Norm) -> list[str]:
         return _fold_after(site, norm, layer)
     target = _sole_user(site, norm.node)
     layer = layer_of(site.graph, target) if target is not None else None
-    if layer is not None:
+    if layer is not None and site.before:
         return _fold_before(site, norm, layer)
     raise Unfoldable(f"its input comes from {_described(site, source)}, not from a layer alone")
 
@@ -250,8 +254,8 @@ def _bypass(norm: Norm) -> str:
 
 def _replace(site: _Site, calls: list[Layer], weights: Weights) -> None:
     if calls[0].node.op == "call_module":
-        module = site.graph.get_submodule(calls[0].name)
-        _set(site.graph, calls[0].name, _plain(module, weights))
+        path = str(calls[0].node.target)
+        set_module(site.graph, path, _plain(site.graph.get_submodule(path), weights))
     else:
         _replace_functions(site, calls, weights)
     for tensor in (weights.weight, weights.bias):
@@ -259,9 +263,10 @@ def _replace(site: _Site, calls: list[Layer], weights: Weights) -> None:
             site.readers[storage(tensor)] = {call.node for call in calls}
 
 
-def _set(graph: fx.GraphModule, path: str, module: nn.Module) -> None:
+def set_module(model: nn.Module, path: str, module: nn.Module) -> None:
+    """Put `module` in the place of the one at `path`."""
     parent, _, name = path.rpartition(".")
-    setattr(graph.get_submodule(parent), name, module)
+    setattr(model.get_submodule(parent), name, module)
 
 
 def _plain(module: Any, weights: Weights) -> nn.Module:
@@ -323,5 +328,5 @@ def _described(site: _Site, node: fx.Node | None) -> str:
         return "the model's output"
     if node.op == "call_module":
         kind = type(site.graph.get_submodule(str(node.target))).__name__
-        return f"{str(node.target)!r} ({kind})"
+        return f"{name_of(node)!r} ({kind})"
     return f"{getattr(node.target, '__name__', node.target)}"
