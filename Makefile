@@ -1,0 +1,30 @@
+# The two commands of the README, and their parts.
+python := .venv/bin/python
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: bench test lint site preview clean
+
+bench: ## benchmark the last commit, publish the site, print the table
+	@sh tools/bootstrap.sh bench
+	$(python) -m tools.bench
+
+test: lint ## lint, types, import rules and all tests
+	$(python) -m pytest
+
+lint:
+	@sh tools/bootstrap.sh test
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+	$(python) -m pyright --pythonpath $(python)
+	lint-imports
+
+site: ## publish the store as a site
+	@sh tools/bootstrap.sh bench
+	$(python) -m tools.publish
+
+preview: ## publish, and look at it in a browser
+	@sh tools/bootstrap.sh bench
+	$(python) -m tools.publish --open
+
+clean:
+	rm -rf .venv .asv build dist
