@@ -99,7 +99,7 @@ def export(workshop: Workshop, recipe: Recipe, out: Path) -> Artifact:
         inputs = inputs_for(recipe, workshop.example_inputs)
         with _new_folder(out / variant.model / str(recipe)) as folder:
             file = folder / f"model{backend.SUFFIX}"
-            backend.export(result.module, inputs, file)
+            file.write_bytes(backend.export(result.module, inputs))
             made = _describe(workshop, variant, result, file)
             artifact.write(made)
     return replace(made, folder=out / variant.model / str(recipe))

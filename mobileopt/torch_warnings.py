@@ -10,6 +10,7 @@ import warnings
 KNOWN = (
     (r".*torch\.ao\.quantization is deprecated", DeprecationWarning),
     (r"`?torch\.jit\.\w+`? is (deprecated|not supported)", DeprecationWarning),
+    ("Lite Interpreter is deprecated", DeprecationWarning),
     ("TypedStorage is deprecated", UserWarning),  # unpickling a quantized tensor
     ("Please use quant_min and quant_max", UserWarning),  # torch's own default observers
     ("The TorchScript type system doesn't support", UserWarning),  # scripting nnq.Linear

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ def missing() -> str | None:
     return None
 
 
-def export(module: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
+def export(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> bytes:
     """Pickle the whole module."""
     for kind in _QUANTIZED_CONVOLUTIONS:
         copyreg.pickle(kind, _reduce)
-    torch.save(module, path)
+    file = io.BytesIO()
+    torch.save(module, file)
+    return file.getvalue()
 
 
 # Their own __setstate__ leaves out nn.Module's, so torch cannot unpickle them (2.12).

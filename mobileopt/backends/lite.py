@@ -14,9 +14,9 @@ SUFFIX = ".ptl"
 missing = mobile.missing
 
 
-def export(module: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
+def export(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> bytes:
     """Save bytecode for the lite interpreter."""
-    mobile.optimize(module)._save_for_lite_interpreter(str(path))
+    return mobile.optimize(module)._save_to_buffer_for_lite_interpreter()
 
 
 def load(path: Path) -> Callable[..., Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +32,6 @@ def optimize(module: nn.Module) -> torch.jit.ScriptModule:
     return optimize_for_mobile(torchscript.script(module))
 
 
-def export(module: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
+def export(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> bytes:
     """Save for the full interpreter, as `speed_benchmark_torch`'s full build takes it."""
-    torch.jit.save(optimize(module), path)
+    return torchscript.saved(optimize(module))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,9 +28,16 @@ def script(module: nn.Module) -> torch.jit.ScriptModule:
         raise CombinationError(f"TorchScript cannot compile the model: {reason.strip()}") from error
 
 
-def export(module: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
+def export(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> bytes:
     """Script the module and save it."""
-    torch.jit.save(script(module), path)
+    return saved(script(module))
+
+
+def saved(module: torch.jit.ScriptModule) -> bytes:
+    """The file of a scripted module, for the full interpreter."""
+    file = io.BytesIO()
+    torch.jit.save(module, file)
+    return file.getvalue()
 
 
 def load(path: Path) -> Callable[..., Tensor]:

@@ -1,0 +1,43 @@
+import os
+import signal
+
+import pytest
+
+from mobileopt import build, network, recipes
+from mobileopt.errors import MeasurementError
+from mobileopt.runners.host import Worker
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    workshop = build.Workshop(network.load("mlp"))
+    out = tmp_path_factory.mktemp("artifacts")
+    return build.export(workshop, recipes.parse("fx-float-nchw-mobile"), out).folder
+
+
+def test_a_worker_times_as_many_passes_as_it_is_asked_for(folder):
+    with Worker(folder) as worker:
+        worker.wait()
+        first, second = worker.sample(4, 0), worker.sample(2, 0)
+    assert (len(first.wall), len(first.cpu), len(second.wall)) == (4, 4, 2)
+
+
+def test_a_worker_is_gone_when_its_block_ends(folder):
+    with Worker(folder) as worker:
+        worker.wait()
+        pid = worker._process.pid
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_worker_that_cannot_load_says_why(tmp_path):
+    with Worker(tmp_path) as worker, pytest.raises(MeasurementError, match="as a manifest"):
+        worker.wait()
+
+
+def test_a_worker_that_is_killed_is_a_measurement_error(folder):
+    with Worker(folder) as worker:
+        worker.wait()
+        os.kill(worker._process.pid, signal.SIGKILL)
+        with pytest.raises(MeasurementError, match="ended: exit code -9"):
+            worker.sample(1, 0)

@@ -1,0 +1,97 @@
+import pytest
+
+from mobileopt import measure
+from mobileopt.errors import MeasurementError
+from mobileopt.measure import SessionPlan
+from mobileopt.runners.host import Times
+
+
+class FakeWorker:
+    """Stands in for a process: answers at once, and remembers in which order it was asked."""
+
+    asked: list[str]
+    started: list[str]
+    stop_after: float
+
+    def __init__(self, folder):
+        self.name = folder
+        FakeWorker.started.append(folder)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def wait(self):
+        return self.name != "restless"
+
+    def sample(self, count, seconds):
+        FakeWorker.asked.append(self.name)
+        if len(FakeWorker.asked) > FakeWorker.stop_after:
+            raise KeyboardInterrupt
+        return Times((1.0,) * count, (0.5,) * count)
+
+
+@pytest.fixture(autouse=True)
+def _workers(monkeypatch):
+    FakeWorker.asked, FakeWorker.started, FakeWorker.stop_after = [], [], float("inf")
+    monkeypatch.setattr(measure, "Worker", FakeWorker)
+
+
+def session(*names, **plan):
+    return measure.session({name: name for name in names}, SessionPlan(**plan))
+
+
+def test_every_round_measures_every_variant_once():
+    record = session("a", "b", "c", launches=2, rounds=3, samples=4)
+    assert record.launches == [0, 0, 0, 1, 1, 1]
+    assert all(len(rounds) == 6 for rounds in record.wall.values())
+    assert record.wall["a"][0] == (1.0,) * 4
+    assert record.cpu["a"][0] == (0.5,) * 4
+    for start in range(0, 18, 3):
+        assert sorted(FakeWorker.asked[start : start + 3]) == ["a", "b", "c"]
+
+
+def test_the_order_within_rounds_is_drawn_anew_and_repeats_with_the_seed():
+    def order(seed):
+        FakeWorker.asked = []
+        session("a", "b", "c", launches=1, rounds=20, seed=seed)
+        return FakeWorker.asked
+
+    first = order(1)
+    assert len({tuple(first[at : at + 3]) for at in range(0, 60, 3)}) == 6
+    assert order(1) == first
+    assert order(2) != first
+
+
+def test_every_launch_starts_every_process_afresh():
+    session("a", "b", launches=3, rounds=1)
+    assert sorted(FakeWorker.started) == ["a"] * 3 + ["b"] * 3
+
+
+def test_ctrl_c_keeps_the_rounds_that_were_finished():
+    FakeWorker.stop_after = 5
+    record = session("a", "b", launches=2, rounds=5)
+    assert record.interrupted
+    assert record.launches == [0, 0]
+    assert {len(rounds) for rounds in record.wall.values()} == {2}
+
+
+def test_a_variant_whose_warm_up_did_not_settle_is_named():
+    assert session("a", "restless", launches=1, rounds=1).unsettled == {"restless"}
+
+
+def test_progress_is_told_after_each_round():
+    told = []
+    measure.session({"a": "a"}, SessionPlan(launches=2, rounds=3), lambda: told.append(1))
+    assert len(told) == 6
+
+
+def test_a_process_that_dies_ends_the_session(monkeypatch):
+    def die(self, count, seconds):
+        raise MeasurementError("the process ended")
+
+    monkeypatch.setattr(FakeWorker, "sample", die)
+    with pytest.raises(MeasurementError, match="the process ended"):
+        session("a", launches=1, rounds=1)
