@@ -167,12 +167,12 @@
     function columns(data) {
         return [
             ...data.slots.map(word),
-            measured('latency', 'Latency', milliseconds),
+            measured('latency', 'Latency', units.milliseconds),
             TIMES_BASELINE,
-            measured('size', 'Size', bytes),
+            measured('size', 'Size', units.bytes),
             {...measured('noise', 'SQNR', units.decibels, (value) => -Math.log10(value)), descending: true},
             {...measured('disagreement', 'Top-1 agreement', units.agreement, (value) => 1 - value), descending: true},
-            measured('memory', 'Peak memory', bytes),
+            measured('memory', 'Peak memory', units.bytes),
             COMMIT,
         ];
     }
