@@ -99,16 +99,20 @@ def _is_number(value: Any) -> TypeGuard[float]:
 def _add_intervals(published: Published, environments: Mapping[Key, Cells]) -> None:
     name = METRICS["latency"]
     for results in _results(published, _commits(environments)):
-        if name not in results.get_result_keys(published.benchmarks):
-            continue
-        variants = _product(published, name)
-        stats = results.get_result_stats(name, published.benchmarks[name]["params"])
-        for key, cells in environments.items():
-            if _is_of(results, key):
-                for variant, each in zip(variants, stats, strict=True):
-                    cell = cells.get(variant, {}).get("latency")
-                    if cell and cell["commit"] == results.commit_hash:
-                        _widen(cell, each or {})
+        if name in results.get_result_keys(published.benchmarks):
+            stats = results.get_result_stats(name, published.benchmarks[name]["params"])
+            found = dict(zip(_product(published, name), stats, strict=True))
+            for cells in (cells for key, cells in environments.items() if _is_of(results, key)):
+                _widen_all(cells, results.commit_hash, found)
+
+
+def _widen_all(
+    cells: Cells, commit: str, stats: Mapping[tuple[str, str], Mapping[str, Any] | None]
+) -> None:
+    for variant, row in cells.items():
+        cell = row.get("latency")
+        if cell and cell["commit"] == commit:
+            _widen(cell, stats.get(variant) or {})
 
 
 def _commits(environments: Mapping[Key, Cells]) -> set[str]:

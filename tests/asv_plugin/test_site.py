@@ -15,7 +15,7 @@ import site_store
 
 from mobileopt.asv_plugin import site
 
-OWN = {"variants.js", "variants.json", "pages.js", "compat.js", "loading.js", "site.css"}
+SCRIPTS = {"variants.js", "pages.js", "units.js", "compat.js", "loading.js"}
 
 
 @pytest.fixture
@@ -26,7 +26,9 @@ def project(tmp_path: Path) -> site_store.Project:
 def test_plain_asv_publish_makes_the_whole_site(project: site_store.Project):
     done = project.run("asv", "publish")
     assert done.returncode == 0, done.stdout
-    assert {path.name for path in (project.html / "mobileopt").iterdir()} == OWN
+    assert {path.name for path in (project.html / "mobileopt").iterdir()} == (
+        SCRIPTS | {"site.css", "variants.json"}
+    )
     assert 'href="#/variants"' in (project.html / "index.html").read_text()
     assert (project.html / "regressions.xml").is_file()
     assert (project.html / "regressions.json").is_file()
@@ -64,6 +66,14 @@ def test_each_page_is_listed_with_asvs_own(project: site_store.Project):
     project.run("asv", "publish")
     pages = json.loads((project.html / "index.json").read_text())["pages"]
     assert "mobileopt" in [name for name, *_ in pages]
+
+
+def test_torch_is_never_imported():
+    code = "import sys, mobileopt.asv_plugin, tools.publish; sys.exit('torch' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(site_store.ROOT)}
+    assert (
+        subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 0
+    )
 
 
 def test_every_page_has_its_script():

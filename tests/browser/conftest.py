@@ -54,7 +54,10 @@ class Visit:
 
     def variants(self, query: str = "") -> Page:
         self.open(f"#/variants{query}")
-        self.page.wait_for_selector("#variants-display section")
+        drawn = self.page.locator("#variants-display > section, #variants-display > [role=alert]")
+        drawn.first.wait_for()
+        # What went wrong is on the page, so a failure says it instead of running out of time.
+        assert self.page.locator("#variants-display > [role=alert]").all_inner_texts() == []
         return self.page
 
 

@@ -69,6 +69,8 @@ window.mobileopt = (function ($) {
             root.hidden = false;
             /* The page has its own heading; asv's would repeat the entry beside it. */
             $('#title').text('');
+            /* On a phone the navigation is one line that scrolls. */
+            document.getElementById('nav-li-' + name).scrollIntoView({block: 'nearest', inline: 'nearest'});
             load(name).then(function (data) {
                 /* Of two changes of the address in quick succession the last one is drawn. */
                 if (turn === shown) {

@@ -3,48 +3,8 @@
    table of everything measured. */
 (function ($) {
     const node = mobileopt.node;
+    const units = mobileopt.units;
     const NOT_MEASURED = 'n/a';
-
-    /* ---- Units: seconds, bytes and fractions inside, others only here ---- */
-
-    function digits(value) {
-        return value >= 99.95 ? 0 : value >= 9.995 ? 1 : value >= 0.9995 ? 2 : 3;
-    }
-
-    function milliseconds(cell) {
-        const value = cell.value * 1e3;
-        return [value.toFixed(digits(value)) + ' ms', interval(cell, digits(value))];
-    }
-
-    function interval(cell, places) {
-        if (cell.low === undefined) {
-            return null;
-        }
-        const low = (cell.low * 1e3).toFixed(places);
-        const high = (cell.high * 1e3).toFixed(places);
-        return low === high ? '\u00b1 0' : low + '\u2013' + high;
-    }
-
-    function bytes(cell) {
-        const unit = [['GB', 1e9], ['MB', 1e6], ['kB', 1e3]].find((each) => cell.value >= each[1]);
-        if (!unit) {
-            return [cell.value.toFixed(0) + ' B'];
-        }
-        const value = cell.value / unit[1];
-        return [value.toFixed(Math.min(digits(value), 2)) + ' ' + unit[0]];
-    }
-
-    function decibels(cell) {
-        return cell.value === 0 ? ['exact'] : [(-20 * Math.log10(cell.value)).toFixed(1) + ' dB'];
-    }
-
-    function agreement(cell) {
-        return [(100 * (1 - cell.value)).toFixed(1) + ' %'];
-    }
-
-    function speed(value) {
-        return value >= 1 ? value.toFixed(2) + 'x faster' : (1 / value).toFixed(2) + 'x slower';
-    }
 
     function ratio(row, data) {
         if (!row.ratio) {
@@ -53,7 +13,7 @@
         if (row.recipe === data.baseline) {
             return 'baseline';
         }
-        return unclear(row) ? row.ratio.value.toFixed(2) + 'x, unclear' : speed(row.ratio.value);
+        return unclear(row) ? row.ratio.value.toFixed(2) + 'x, unclear' : units.speed(row.ratio.value);
     }
 
     function range(row) {
@@ -152,7 +112,7 @@
         return node('li', null, node('a', {
             ...attributes,
             href: history('latency', model, row, environment, data),
-            title: span ? row.recipe + ': ' + span + ' times as fast as the baseline' : row.recipe,
+            title: span ? span + ' times as fast as the baseline' : null,
         }, ...inner));
     }
 
@@ -207,12 +167,12 @@
     function columns(data) {
         return [
             ...data.slots.map(word),
-            measured('latency', 'Latency', milliseconds),
+            measured('latency', 'Latency', units.milliseconds),
             TIMES_BASELINE,
-            measured('size', 'Size', bytes),
-            {...measured('noise', 'SQNR', decibels, (value) => -Math.log10(value)), descending: true},
-            {...measured('disagreement', 'Top-1 agreement', agreement, (value) => 1 - value), descending: true},
-            measured('memory', 'Peak memory', bytes),
+            measured('size', 'Size', units.bytes),
+            {...measured('noise', 'SQNR', units.decibels, (value) => -Math.log10(value)), descending: true},
+            {...measured('disagreement', 'Top-1 agreement', units.agreement, (value) => 1 - value), descending: true},
+            measured('memory', 'Peak memory', units.bytes),
             COMMIT,
         ];
     }
@@ -294,7 +254,7 @@
         if (!row || !row.cells.latency) {
             return node('p', {class: 'mo-note'}, 'The baseline has not been measured here.');
         }
-        return node('p', {class: 'mo-note'}, 'Baseline ' + milliseconds(row.cells.latency)[0] + ' at ',
+        return node('p', {class: 'mo-note'}, 'Baseline ' + units.milliseconds(row.cells.latency)[0] + ' at ',
                     mobileopt.commit(row.cells.latency.commit));
     }
 
@@ -384,7 +344,8 @@
                  controls(environment, found.length ? asked : null, data) || ''),
             node('div', {class: 'mo-key'},
                  node('p', null, 'Speed against ', node('code', null, data.baseline),
-                      ' of the same model. Longer is faster; select a figure for its history.'),
+                      ' of the same model; longer is faster. Whiskers: 98 % interval from the ' +
+                     'samples. Select a figure for its history.'),
                  legend(models, data)),
             ...models.map((model) => section(model, environment, data)));
         if (focus >= 0) {
