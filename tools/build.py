@@ -149,7 +149,7 @@ def _report(args: argparse.Namespace, outcome: builder.Outcome, errors: Console)
         return code
     if args.doctor or outcome.refused:
         for each in outcome.findings:
-            errors.print(_coloured(each))
+            errors.print(_coloured(each), soft_wrap=True)
         if not outcome.findings:
             errors.print("nothing found that would make the build fail")
     for each in outcome.built:

@@ -17,7 +17,7 @@ from mobileopt.errors import CapabilityError, OutputError
 GRACE = 5.0
 """Seconds an interrupted program has to end by itself before it is killed."""
 _LONGEST_LINE = 64 * 1024
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|\x1b\[[0-9;]*[A-Za-z]")
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
 def capture(

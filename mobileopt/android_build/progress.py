@@ -101,7 +101,7 @@ class BarProgress:
 
     def note(self, text: str) -> None:
         """Print a line above the bar."""
-        self._console.print(Text(text))
+        self._console.print(Text(text), soft_wrap=True)
 
     def __enter__(self) -> BarProgress:
         self._bars.start()

@@ -57,6 +57,7 @@ END
 ninja "-j${MAX_JOBS}"
 case "$BEHAVIOUR" in
   hang) echo "$$" > "$ROOT/hanging"; while :; do echo still building; sleep 0.1; done ;;
+  flood) yes "[1/2] Building" ;;
   nothing) rm bin/speed_benchmark_torch ;;
   text) echo "not a program" > bin/speed_benchmark_torch ;;
   link) ln -sf /bin/sh bin/speed_benchmark_torch ;;
