@@ -23,11 +23,11 @@ from mobileopt.errors import MobileoptError
 
 EXAMPLES = """
 examples:
-  python -m tools.build --doctor --checkout ~/pytorch --ndk ~/android-ndk-r21e
+  python -m tools.build --doctor --checkout ~/pytorch --ndk ~/android-ndk-r21b
                                    look, build nothing: what would go wrong, and its fix
-  python -m tools.build --checkout ~/pytorch --ndk ~/android-ndk-r21e
+  python -m tools.build --checkout ~/pytorch --ndk ~/android-ndk-r21b
                                    full and lite for arm64-v8a, into the cache
-  ANDROID_NDK=~/android-ndk-r21e python -m tools.build --tag v2.8.0 --flavour lite
+  ANDROID_NDK=~/android-ndk-r21b python -m tools.build --tag v2.8.0 --flavour lite
                                    clone PyTorch v2.8.0 first, submodules included
   python -m tools.build --tag v2.8.0 --define XNNPACK_ENABLE_ARM_I8MM=OFF --jobs 4
   python -m tools.build --list --json
@@ -166,7 +166,7 @@ def _list(cache: Cache, *, as_document: bool) -> int:
         return 0
     for folder, each in entries:
         if isinstance(each, Entry):
-            print(f"{each.key.name}  {each.size / 1e6:.1f} MB  {each.built}  {each.path}")
+            print(f"{folder.name}  {each.size / 1e6:.1f} MB  {each.built}  {each.path}")
         else:
             print(f"{folder.name}  damaged: {each}")
     if not entries:

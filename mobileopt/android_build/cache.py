@@ -22,6 +22,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -152,7 +153,7 @@ class Cache:
         if key.modified or not (folder / MANIFEST).exists():
             return None
         entry = read(folder)
-        if entry.key != key:
+        if entry.key != key:  # same name, another commit: its first twelve digits only are in it
             raise ArtifactError(f"{folder} holds a binary of another key")
         return entry
 
@@ -186,7 +187,7 @@ def read(folder: Path) -> Entry:
     path = folder / MANIFEST
     try:
         entry = _parse(folder, json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ArtifactError(f"{path} cannot be read as a manifest: {error!r}") from error
     binary = entry.path
     if binary.is_symlink() or not binary.is_file():
@@ -234,7 +235,7 @@ def _parse(folder: Path, document: Any) -> Entry:
         sha256=str(manifest["sha256"]),
         size=int(manifest["size"]),
         machine=str(manifest["machine"]),
-        built=str(manifest["built"]),
+        built=datetime.fromisoformat(manifest["built"]).isoformat(),
         seconds=float(manifest["seconds"]),
         log=str(manifest["log"]),
         versions={str(name): str(text) for name, text in manifest["versions"].items()},
@@ -243,6 +244,8 @@ def _parse(folder: Path, document: Any) -> Entry:
     # Both become part of a path.
     if not _SHA256.fullmatch(entry.sha256) or not _NAME.fullmatch(entry.log):
         raise ValueError("its sha256 or its log is not a plain name")
+    if entry.key.name != folder.name:
+        raise ValueError("it is of another key than its folder")
     return entry
 
 

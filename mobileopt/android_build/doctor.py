@@ -24,7 +24,7 @@ CLONE_DISK = 6 * GIB
 BUILD_DISK = 6 * GIB
 MINIMUM_DISK = 1 * GIB
 JOB_MEMORY = 2 * GIB
-BEST_NDK = "21.4.7075529 (r21e), or another 21.x"
+BEST_NDK = "21.x, such as r21b (21.1.6352462)"
 
 CHECKS = (
     "checkout",
@@ -229,7 +229,7 @@ def _tools(found: Environment) -> Iterator[Finding]:
     host = found.host
     minimum = found.checkout.cmake_minimum if found.checkout else ()
     if not host.cmake:
-        yield _error("cmake", "cmake is not on PATH", "install cmake, 3.27 or later of 3.x")
+        yield _error("cmake", "cmake is not on PATH", "pip install 'cmake<4'")
     elif host.cmake < minimum:
         yield _error(
             "cmake",

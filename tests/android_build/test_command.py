@@ -75,7 +75,7 @@ def alive(pid: int) -> bool:
 
 
 def hanging(checkout: Path) -> int:
-    wait_for(lambda: (checkout / "hanging").exists(), "hanging build")
+    wait_for((checkout / "hanging").exists, "hanging build")
     time.sleep(0.05)
     return int((checkout / "hanging").read_text())
 
@@ -95,9 +95,7 @@ def test_both_flavours_are_built_and_each_is_what_it_says(checkout, ndk, cache, 
     assert list((cache / "builds").iterdir()) == []
 
 
-def test_the_path_of_each_binary_is_all_that_is_printed_for_a_script(
-    checkout, ndk, cache, capsys
-):
+def test_the_path_of_each_binary_is_all_that_is_printed_for_a_script(checkout, ndk, cache, capsys):
     assert main(order(checkout, ndk, cache)) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [says(line) for line in lines] == ["full", "lite"]
@@ -157,9 +155,7 @@ def test_only_the_missing_flavour_is_built(checkout, ndk, cache, capsys):
 
 
 @pytest.mark.parametrize("change", ["commit", "ndk", "define", "vulkan"])
-def test_whatever_changes_the_binary_makes_another_one(
-    change, checkout, ndk, cache, tmp_path
-):
+def test_whatever_changes_the_binary_makes_another_one(change, checkout, ndk, cache, tmp_path):
     lite = ["--flavour", "lite"]
     assert main(order(checkout, ndk, cache, *lite)) == 0
     if change == "commit":
@@ -172,9 +168,7 @@ def test_whatever_changes_the_binary_makes_another_one(
     assert len(list((cache / "binaries").iterdir())) == 2
 
 
-def test_a_modified_checkout_is_marked_and_never_taken_from_the_cache(
-    checkout, ndk, cache, capsys
-):
+def test_a_modified_checkout_is_marked_and_never_taken_from_the_cache(checkout, ndk, cache, capsys):
     (checkout / "version.txt").write_text("mine\n")
     for _ in range(2):
         assert main(order(checkout, ndk, cache, "--flavour", "lite", "--json")) == 0
@@ -225,9 +219,7 @@ def test_a_build_that_ends_well_with_the_wrong_thing_is_refused(
     assert binaries(cache) == []
 
 
-def test_a_failing_script_is_told_with_its_log_and_its_last_lines(
-    checkout, ndk, cache, capsys
-):
+def test_a_failing_script_is_told_with_its_log_and_its_last_lines(checkout, ndk, cache, capsys):
     (checkout / "behaviour").write_text("fail")
     assert main(order(checkout, ndk, cache)) == 2
     error = capsys.readouterr().err
@@ -279,9 +271,7 @@ def test_a_cancelled_build_ends_its_compiler_and_leaves_nothing(
     assert list((cache / "builds").iterdir()) == []
 
 
-def test_a_killed_build_leaves_nothing_half_and_the_next_one_starts_clean(
-    checkout, ndk, cache
-):
+def test_a_killed_build_leaves_nothing_half_and_the_next_one_starts_clean(checkout, ndk, cache):
     (checkout / "behaviour").write_text("hang")
     process = start(order(checkout, ndk, cache, "--flavour", "lite"))
     script = hanging(checkout)
@@ -309,9 +299,7 @@ def test_two_builds_from_one_checkout_do_not_run_at_once(checkout, ndk, cache, c
         first.communicate(timeout=30)
 
 
-def test_two_builds_of_one_key_do_not_run_at_once(
-    checkout, upstream, ndk, cache, tmp_path, capsys
-):
+def test_two_builds_of_one_key_do_not_run_at_once(checkout, upstream, ndk, cache, tmp_path, capsys):
     other = clone(upstream, tmp_path / "other")
     (checkout / "behaviour").write_text("hang")
     first = start(order(checkout, ndk, cache, "--flavour", "lite"))
@@ -360,7 +348,8 @@ def test_a_branch_is_not_a_tag(upstream, ndk, cache, capsys):
 
 
 @pytest.mark.parametrize(
-    "tag", ["--upload-pack=touch pwned", "../x", "v2 8", "", "v2..8", "a/b", "v1.lock", "v\n2", "@{u}"]
+    "tag",
+    ["--upload-pack=touch pwned", "../x", "v2 8", "", "v2..8", "a/b", "v1.lock", "v\n2", "@{u}"],
 )
 def test_a_hostile_tag_is_refused_before_anything_is_made(tag, cache, capsys):
     assert main([f"--tag={tag}", "--cache", str(cache)]) == 2
@@ -525,8 +514,10 @@ def test_a_read_only_cache_is_named(used, checkout, ndk, cache, capsys):
     if used:
         assert main(order(checkout, ndk, cache, "--flavour", "full")) == 0
     command = [sys.executable, "-m", "tools.build", *order(checkout, ndk, cache)]
-    done = mounted("-t tmpfs -o ro none", command, cache) if not used else mounted(
-        f'--bind "{cache}" "{cache}" && mount -o remount,ro,bind', command, cache
+    done = (
+        mounted("-t tmpfs -o ro none", command, cache)
+        if not used
+        else mounted(f'--bind "{cache}" "{cache}" && mount -o remount,ro,bind', command, cache)
     )
     assert done.returncode == 2
     assert f"{cache} cannot be written: Read-only file system" in done.stderr
