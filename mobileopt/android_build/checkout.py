@@ -14,6 +14,7 @@ from mobileopt.android_build.process import capture, clean, stream
 from mobileopt.errors import BuildError, InputError, OutputError
 
 SCRIPT = "scripts/build_android.sh"
+BENCHMARK = "binaries/speed_benchmark_torch.cc"
 REPOSITORY = "https://github.com/pytorch/pytorch.git"
 _TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_+-]|\.(?!\.))*")
 _RELEASE = re.compile(r"v\d+\.\d+\.\d+")
@@ -38,7 +39,9 @@ class Checkout:
 
     `problem` is why it is none, else None; then the rest is empty. `script` is the text of
     build_android.sh, None where there is none; `last_tag` the newest release tag of this
-    repository that has it. `features` are those of Arm v8.2 that its XNNPACK will compile for.
+    repository that has it. `benchmark` is whether the program's source is there, `lite` whether
+    there is a lite interpreter, `cmake_minimum` what is asked of CMake. `features` are those of
+    Arm v8.2 that its XNNPACK will be compiled for.
     """
 
     path: Path
@@ -50,6 +53,7 @@ class Checkout:
     moved_submodules: tuple[str, ...] = ()
     script: str | None = None
     last_tag: str | None = None
+    benchmark: bool = True
     lite: bool = True
     cmake_minimum: tuple[int, ...] = ()
     features: frozenset[str] = frozenset()
@@ -131,6 +135,7 @@ def describe(path: Path, defines: tuple[str, ...], environ: Mapping[str, str]) -
         moved_submodules=moved,
         script=_text(path / SCRIPT),
         last_tag=_last_tag(git),
+        benchmark=(path / BENCHMARK).is_file(),
         lite="BUILD_LITE_INTERPRETER" in (_text(path / "CMakeLists.txt") or ""),
         cmake_minimum=_cmake_minimum(path),
         features=_features(path, defines),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mobileopt.android_build.checkout import (
+    BENCHMARK,
     SCRIPT,
     XNNPACK_FEATURES,
     Checkout,
@@ -14,7 +15,7 @@ from mobileopt.android_build.checkout import (
     missing_script,
 )
 from mobileopt.android_build.host import Host, dotted
-from mobileopt.android_build.ndk import PROPERTIES, VARIABLES, Ndk
+from mobileopt.android_build.ndk import PROPERTIES, VARIABLES, VULKAN_WRAPPER, Ndk
 from mobileopt.android_build.options import Options
 from mobileopt.errors import UnknownNameError
 
@@ -29,11 +30,13 @@ BEST_NDK = "21.x, such as r21b (21.1.6352462)"
 CHECKS = (
     "checkout",
     "script",
+    "benchmark",
     "lite",
     "submodules",
     "modified",
     "ndk",
     "ndk-version",
+    "ndk-vulkan",
     "ndk-march",
     "cmake",
     "ninja",
@@ -148,6 +151,12 @@ def _script(checkout: Checkout, options: Options) -> Iterator[Finding]:
             missing_script(checkout.name, checkout.last_tag),
             f"git checkout {last} && git submodule update --init --recursive, or --tag {last}",
         )
+    if not checkout.benchmark:
+        yield _error(
+            "benchmark",
+            f"{checkout.name} has no {BENCHMARK}, the program to be built",
+            "check out a release from v1.4 to v2.8",
+        )
     if "lite" in options.flavours and not checkout.lite:
         yield _error(
             "lite",
@@ -187,21 +196,21 @@ def _ndk(found: Environment) -> Iterator[Finding]:
             f"name the top folder of an unpacked NDK: {BEST_NDK}",
         )
     else:
-        yield from _ndk_version(ndk, vulkan=found.options.vulkan)
+        yield from _ndk_version(ndk)
+        if found.options.vulkan and not ndk.vulkan:
+            yield _error(
+                "ndk-vulkan",
+                f"{ndk.path} lacks {VULKAN_WRAPPER}, which NDK 23 dropped, so --vulkan cannot "
+                "build",
+                f"leave out --vulkan, or use NDK {BEST_NDK}",
+            )
         yield from _march(found)
 
 
-def _ndk_version(ndk: Ndk, *, vulkan: bool) -> Iterator[Finding]:
+def _ndk_version(ndk: Ndk) -> Iterator[Finding]:
     fix = f"use NDK {BEST_NDK}"
     if ndk.revision is None:
         yield _error("ndk-version", f"{ndk.path}/{PROPERTIES} names no Pkg.Revision", fix)
-    elif ndk.major >= 23 and vulkan:
-        yield _error(
-            "ndk-version",
-            f"NDK {ndk.revision} lacks vulkan_wrapper.h, dropped in NDK 23, so --vulkan cannot "
-            "build",
-            f"{fix}, or leave out --vulkan",
-        )
     elif ndk.major == 22:
         yield _warning("ndk-version", f"NDK {ndk.revision} is known to fail for old tags", fix)
     elif ndk.major != 21:

@@ -14,6 +14,7 @@ from mobileopt.android_build.process import capture, clean
 
 VARIABLES = ("ANDROID_NDK", "ANDROID_NDK_HOME", "ANDROID_NDK_ROOT")
 PROPERTIES = "source.properties"
+VULKAN_WRAPPER = "sources/third_party/vulkan/src/common/vulkan_wrapper.h"
 _REVISION = re.compile(r"^Pkg\.Revision\s*=\s*(\d+(?:\.\d+)*(?:-[a-z0-9]+)?)\s*$", re.M)
 
 
@@ -22,7 +23,7 @@ class Ndk:
     """An NDK as found. `path` is None when none is named; `named_by` says what named it.
 
     `revision` is its full version, `rejected` the Arm v8.2 features its clang does not know,
-    each with what clang said.
+    each with what clang said. `vulkan` is whether it has the wrapper PyTorch compiles.
     """
 
     path: Path | None = None
@@ -32,6 +33,7 @@ class Ndk:
     clang: Path | None = None
     clang_version: str | None = None
     rejected: Mapping[str, str] | None = None
+    vulkan: bool = False
 
     @property
     def major(self) -> int:
@@ -63,6 +65,7 @@ def describe(given: Path | None, abi: Abi, environ: Mapping[str, str]) -> Ndk:
         clang=clang,
         clang_version=_clang_version(clang, environ),
         rejected=_rejected(clang, abi, environ),
+        vulkan=(path / VULKAN_WRAPPER).is_file(),
     )
 
 

@@ -28,6 +28,7 @@ def test_a_checkout_is_read(checkout):
     assert "BUILD_ROOT" in (found.script or "")
     assert found.cmake_minimum == (3, 18)
     assert found.lite
+    assert found.benchmark
     assert (found.modified, found.missing_submodules, found.moved_submodules) == ((), (), ())
 
 

@@ -398,7 +398,7 @@ def test_an_error_can_be_overruled_by_name(checkout, cache, tmp_path, capsys):
     ndk = make_ndk(tmp_path / "new", "25.2.9519653")
     assert main(order(checkout, ndk, cache, "--vulkan")) == 2
     assert "vulkan_wrapper.h" in capsys.readouterr().err
-    assert main(order(checkout, ndk, cache, "--vulkan", "--ignore", "ndk-version")) == 0
+    assert main(order(checkout, ndk, cache, "--vulkan", "--ignore", "ndk-vulkan")) == 0
     assert "USE_VULKAN=1" in (checkout / "environment-full").read_text().splitlines()
 
 

@@ -25,7 +25,7 @@ from mobileopt.errors import UnknownNameError
 
 PYTHON = Python(Path("/usr/bin/python3"), (3, 11, 7))
 HOST = Host(PYTHON, (3, 27, 1), (1, 11, 1), True, 8, 32 * GIB, 100 * GIB)
-NDK = Ndk(Path("/ndk"), "--ndk", True, "21.1.6352462", Path("/ndk/clang"), "clang 9", {})
+NDK = Ndk(Path("/ndk"), "--ndk", True, "21.1.6352462", Path("/ndk/clang"), "clang 9", {}, True)
 CHECKOUT = Checkout(
     Path("/pytorch"),
     commit="ba56102387ef21a3b04b357e5b183d48f0afefc7",
@@ -128,21 +128,31 @@ def test_an_ndk_that_is_none_is_an_error(ndk, words):
 
 
 @pytest.mark.parametrize(
-    ("revision", "vulkan", "severity"),
+    ("revision", "severity"),
     [
-        ("21.4.7075529", False, None),
-        ("21.4.7075529", True, None),
-        ("19.2.5345600", False, "warning"),
-        ("22.1.7171670", False, "warning"),
-        ("23.1.7779620", False, "warning"),
-        ("23.1.7779620", True, "error"),
-        ("27.0.12077973", True, "error"),
-        (None, False, "error"),
+        ("21.4.7075529", None),
+        ("19.2.5345600", "warning"),
+        ("22.1.7171670", "warning"),
+        ("23.1.7779620", "warning"),
+        (None, "error"),
     ],
 )
-def test_the_version_of_the_ndk_is_judged(revision, vulkan, severity):
-    found = replace(with_ndk(revision=revision), options=options("arm64-v8a", vulkan=vulkan))
-    assert [each.severity for each in examine(found)] == ([severity] if severity else [])
+def test_the_version_of_the_ndk_is_judged(revision, severity):
+    findings = examine(with_ndk(revision=revision))
+    assert [each.severity for each in findings] == ([severity] if severity else [])
+
+
+def test_an_ndk_without_the_vulkan_wrapper_cannot_build_vulkan_and_can_build_the_rest():
+    new = with_ndk(vulkan=False)
+    assert examine(new) == ()
+    found = only(replace(new, options=options("arm64-v8a", vulkan=True)))
+    assert (found.check, found.severity) == ("ndk-vulkan", "error")
+    assert "vulkan_wrapper.h" in found.says
+    assert examine(replace(WELL, options=options("arm64-v8a", vulkan=True))) == ()
+
+
+def test_a_checkout_without_the_program_is_an_error():
+    assert only(with_checkout(benchmark=False)).check == "benchmark"
 
 
 def test_a_rejected_feature_is_an_error_only_where_the_checkout_compiles_for_it():

@@ -17,6 +17,7 @@ def test_an_ndk_is_read_and_its_clang_tried(tmp_path):
     ndk = describe(make_ndk(tmp_path / "an ndk", rejects="i8mm"), ARM, os.environ)
     assert (ndk.revision, ndk.major) == ("21.4.7075529", 21)
     assert ndk.clang_version == "Android (7019983) clang version 9.0.9"
+    assert ndk.vulkan
     assert set(ndk.rejected or {}) == {"i8mm"}
     assert "does not support '-march=armv8.2-a+i8mm'" in (ndk.rejected or {})["i8mm"]
 

@@ -108,6 +108,7 @@ def make_upstream(folder: Path) -> Path:
     git(top, "init", "--quiet", "--initial-branch=main")
     _write(top / "scripts/build_android.sh", SCRIPT)
     _write(top / "CMakeLists.txt", CMAKE)
+    _write(top / "binaries/speed_benchmark_torch.cc", "int main() {}\n")
     _write(top / "cmake/Dependencies.cmake", 'set(XNNPACK_ENABLE_ARM_BF16 OFF CACHE BOOL "")\n')
     _write(top / ".gitignore", "runs\nhanging\nbehaviour\nenvironment-*\narguments-*\nfolder-*\n")
     git(top, "submodule", "add", "--quiet", str(xnnpack), "third_party/XNNPACK")
@@ -139,6 +140,8 @@ def make_ndk(folder: Path, revision: str = "21.4.7075529", rejects: str = "") ->
     _write(clang, CLANG)
     clang.chmod(0o755)
     (clang.parent / "rejects").write_text("\n".join(rejects.split()) + "\n")
+    if revision.startswith(("21.", "22.")):
+        _write(folder / "sources/third_party/vulkan/src/common/vulkan_wrapper.h", "")
     return folder
 
 
