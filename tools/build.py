@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -72,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
         "--jobs", type=int, metavar="N", help="compile jobs (as CPUs and memory allow)"
     )
     how.add_argument(
-        "--python", type=Path, default=Path(sys.executable), help="for code generation (this one)"
+        "--python", default=sys.executable, metavar="PATH", help="for code generation (this one)"
     )
     how.add_argument("--cache", type=Path, metavar="DIR", help="(~/.cache/mobileopt/android)")
     how.add_argument(
@@ -128,7 +129,7 @@ def _order(args: argparse.Namespace, cache: Cache) -> builder.Order:
         cache,
         dict(os.environ),
         # Not resolved: a virtual environment is found by the link's own place.
-        args.python.absolute(),
+        Path(shutil.which(args.python) or args.python).absolute(),
         checkout=args.checkout,
         tag=args.tag,
         repository=args.repository,

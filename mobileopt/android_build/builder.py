@@ -175,7 +175,7 @@ def environment(
         "ANDROID_NDK": str(found.ndk.path),
         "ANDROID_ABI": found.options.abi.android,
         "BUILD_LITE_INTERPRETER": "1" if flavour == "lite" else "0",
-        "BUILD_PYTORCH_MOBILE": "1",  # scripts before 1.5 ask for it, later ones do not look
+        "BUILD_PYTORCH_MOBILE": "1",  # early scripts ask for it, later ones do not look
         # Relative to the folder it is started in: the script does not quote it.
         "BUILD_ROOT": "./build_android",
         "MAX_JOBS": str(doctor.jobs(found.options, found.host)),

@@ -155,13 +155,13 @@ def _script(checkout: Checkout, options: Options) -> Iterator[Finding]:
         yield _error(
             "benchmark",
             f"{checkout.name} has no {BENCHMARK}, the program to be built",
-            "check out a release from v1.4 to v2.8",
+            "check out a release tag, such as v2.8.0",
         )
     if "lite" in options.flavours and not checkout.lite:
         yield _error(
             "lite",
             f"{checkout.name} knows no BUILD_LITE_INTERPRETER, so it has no lite interpreter",
-            "give --flavour full, or a tag from v1.8 on",
+            "give --flavour full, or check out a newer tag",
         )
 
 
