@@ -280,8 +280,8 @@ def test_two_builds_from_one_checkout_do_not_run_at_once(checkout, ndk, cache, c
     first = start(order(checkout, ndk, cache, "--flavour", "lite"))
     try:
         hanging(checkout)
-        assert main(order(checkout, ndk, cache, "--flavour", "lite")) == 2
-        assert "another process is building" in capsys.readouterr().err
+        assert main(order(checkout, ndk, cache, "--flavour", "full")) == 2
+        assert f"another process is building from {checkout}" in capsys.readouterr().err
         assert runs(checkout) == 1
     finally:
         first.send_signal(signal.SIGINT)
