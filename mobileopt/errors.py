@@ -7,6 +7,7 @@ MobileoptError                 exit code 2
 |-- CapabilityError            this torch, machine or build lacks something
 |-- ArtifactError              an artifact or its manifest is missing, damaged or unsafe
 |-- OutputError                a folder cannot be written
+|-- BuildError                 a build from source failed; names its log
 |-- MeasurementError           a run ended without the samples it was asked for
 |-- StoreError                 the result store refused a read or a write
 `-- DeviceError                a device, its transport or a program on it failed
@@ -58,6 +59,10 @@ class ArtifactError(MobileoptError):
 
 class OutputError(MobileoptError):
     """A folder or file cannot be written."""
+
+
+class BuildError(MobileoptError):
+    """A build from source failed or gave something else than was asked for."""
 
 
 class MeasurementError(MobileoptError):
