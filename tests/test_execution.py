@@ -45,7 +45,7 @@ def test_warming_up_stops_when_the_times_have_settled():
     samples = []
     while not execution.has_settled(samples):
         samples.append(next(ticks))
-    assert samples == [9.0, 5.0, 3.0, 2.0, 1.5, *[1.0] * 7]
+    assert samples == [9.0, 5.0, 3.0, 2.0, 1.5, *[1.0] * 8]
 
 
 def test_times_have_not_settled_before_ten_calls():

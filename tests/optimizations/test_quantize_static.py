@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.ao.quantization import DeQuantStub, QuantStub
 
 from mobileopt import build, fidelity, network
 from mobileopt.errors import CapabilityError, CombinationError
@@ -89,11 +90,22 @@ def test_a_model_that_can_be_neither_traced_nor_stubbed_is_refused_with_the_reas
         quantize_static.apply(Branches(), batches()[0], engine="x86", calibration=batches())
 
 
-def test_a_quantized_layer_is_named_and_one_without_an_int8_kernel_is_reported():
-    module = nn.Sequential(nn.Conv2d(3, 3, 3), nn.ConvTranspose2d(3, 3, 2)).eval()
-    result = quantize_static.apply(module, batches()[0], engine="x86", calibration=batches())
-    assert result.changed == ("0",)
-    assert "stays float" in result.left["1"]
+def test_a_quantized_layer_is_named_and_one_that_stays_float_is_reported():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.quant, self.dequant = QuantStub(), DeQuantStub()
+            self.conv = nn.Conv2d(3, 3, 3)
+            self.head = nn.Linear(14, 2)
+            self.head.qconfig = None  # the model's author keeps it float
+
+        def forward(self, x):
+            return self.head(self.dequant(self.conv(self.quant(x))))
+
+    result = quantize_static.apply(Net().eval(), batches()[0], engine="x86", calibration=batches())
+    assert "conv" in result.changed
+    assert "head" not in result.changed
+    assert "stays float" in result.left["head"]
 
 
 def test_an_unfused_annotated_model_can_be_scripted():

@@ -1,0 +1,19 @@
+"""The two halves: what measures never imports torch."""
+
+import subprocess
+import sys
+
+import pytest
+
+HARNESS = (
+    "adb", "artifact", "asv_plugin", "commands.compare", "compare", "device", "exporter",
+    "measure", "report.json", "report.terminal", "run", "runners.host",
+    "runners.speed_benchmark_torch", "store", "verdicts",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("module", HARNESS)
+def test_the_half_that_measures_does_not_import_torch(module):
+    program = f"import sys, mobileopt.{module}; sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,103 @@
+"""The asv suite: its parameters, and what it exports."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks import _suite, fidelity, latency, memory, passes, size
+from mobileopt import models, recipes
+from mobileopt.conditions import ENVIRONMENT
+from mobileopt.variant import Recipe
+
+ROOT = Path(__file__).parent.parent
+FIRST_MODELS = ["annotated_conv_bn_relu", "mobilenet_v2", "resnet18", "mlp", "mobilenet_v3_large",
+                "shufflenet_v2_x1_0", "squeezenet1_1", "efficientnet_b0"]  # fmt: skip
+FIRST_RECIPES = 15
+
+
+def configuration():
+    from asv.config import Config
+
+    return Config.load(str(ROOT / "asv.conf.json"))
+
+
+def test_the_first_parameters_keep_their_places_because_results_are_stored_by_position():
+    assert _suite.MODELS[: len(FIRST_MODELS)] == FIRST_MODELS
+    assert _suite.RECIPES[0] == "unfused-float-nchw-eager"
+    assert _suite.RECIPES[FIRST_RECIPES - 1] == "fused-int8_x86-nhwc-torchscript"
+
+
+def test_every_parameter_is_a_model_or_a_recipe_that_exists():
+    assert set(_suite.MODELS) == set(models.names())
+    for text in _suite.RECIPES:
+        recipes.check(Recipe.parse(text))
+
+
+def test_every_benchmark_has_an_explicit_version_and_every_track_a_unit():
+    for module in (fidelity, latency, memory, passes, size):
+        for name, function in vars(module).items():
+            if name.startswith(("time_", "track_", "peakmem_")):
+                assert function.version, name
+                assert not name.startswith("track_") or function.unit, name
+
+
+def test_discovery_imports_neither_torch_nor_mobileopt():
+    program = (
+        "import sys, time; import benchmarks.latency, benchmarks.memory, benchmarks.size,"
+        "benchmarks.fidelity, benchmarks.passes;"
+        "sys.exit('torch' in sys.modules or 'mobileopt' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
+
+
+def test_the_configuration_fixes_the_conditions_of_every_host_measurement():
+    matrix = configuration().matrix["env_nobuild"]
+    assert {name: values[0] for name, values in matrix.items()} == ENVIRONMENT
+    assert all(len(values) == 1 for values in matrix.values())
+
+
+def test_artifacts_are_exported_once_in_groups_and_the_rest_on_demand(tmp_path):
+    folder = _suite.skip_or_export(str(tmp_path), "mlp", "unfused-float-nchw-mobile")
+    assert (folder / "manifest.json").exists()
+    made = (folder / "manifest.json").stat().st_mtime_ns
+    time.sleep(0.01)
+    other = _suite.skip_or_export(str(tmp_path), "mlp", "fused-float-nchw-mobile")
+    assert other.exists()
+    assert (folder / "manifest.json").stat().st_mtime_ns == made
+
+
+def test_a_combination_left_out_by_design_is_not_applicable_and_says_why(tmp_path):
+    with pytest.raises(NotImplementedError, match="2-D inputs"):
+        _suite.skip_or_export(str(tmp_path), "mlp", "unfused-float-nhwc-mobile")
+    with pytest.raises(NotImplementedError, match="only the core models"):
+        _suite.skip_or_export(str(tmp_path), "squeezenet1_1", "fx-float-nchw-eager")
+
+
+def test_what_this_torch_cannot_do_is_not_applicable_and_says_why(tmp_path):
+    (tmp_path / "resnet18").mkdir()
+    reason = {"unfused-float-nchw-mobile": "this torch is built without XNNPACK"}
+    (tmp_path / "resnet18" / "quick.json").write_text(json.dumps(reason))
+    with pytest.raises(NotImplementedError, match="without XNNPACK"):
+        _suite.skip_or_export(str(tmp_path), "resnet18", "unfused-float-nchw-mobile")
+
+
+def test_the_tracked_values_come_from_the_manifest(tmp_path):
+    arguments = (str(tmp_path), "mlp", "fused-int8_x86-nhwc-mobile".replace("nhwc", "nchw"))
+    folder = tmp_path / "mlp" / arguments[2]
+    folder.mkdir(parents=True)
+    (tmp_path / "mlp" / "rest.json").write_text("{}")
+    told = {"size": 7, "fidelity": {"noise": 0.5, "top1_agreement": 0.75}}
+    (folder / "manifest.json").write_text(json.dumps(told))
+    assert size.track_artifact(*arguments) == 7
+    assert fidelity.track_noise(*arguments) == 0.5
+    assert fidelity.track_top1_disagreement(*arguments) == 0.25
+
+
+@pytest.mark.parametrize("name", _suite.OPTIMIZATIONS)
+def test_every_optimization_of_the_passes_benchmark_applies(name):
+    passes.setup("annotated_conv_bn_relu", name)
+    passes.time_apply("annotated_conv_bn_relu", name)
