@@ -15,5 +15,6 @@ HARNESS = (
 @pytest.mark.parametrize("module", HARNESS)
 def test_the_half_that_measures_does_not_import_torch(module):
     program = f"import sys, mobileopt.{module}; sys.exit('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

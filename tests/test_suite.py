@@ -86,10 +86,10 @@ def test_what_this_torch_cannot_do_is_not_applicable_and_says_why(tmp_path):
 
 
 def test_the_tracked_values_come_from_the_manifest(tmp_path):
-    arguments = (str(tmp_path), "mlp", "fused-int8_x86-nhwc-mobile".replace("nhwc", "nchw"))
+    arguments = (str(tmp_path), "mlp", "fused-float-nchw-mobile")
     folder = tmp_path / "mlp" / arguments[2]
     folder.mkdir(parents=True)
-    (tmp_path / "mlp" / "rest.json").write_text("{}")
+    (tmp_path / "mlp" / "quick.json").write_text("{}")
     told = {"size": 7, "fidelity": {"noise": 0.5, "top1_agreement": 0.75}}
     (folder / "manifest.json").write_text(json.dumps(told))
     assert size.track_artifact(*arguments) == 7

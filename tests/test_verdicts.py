@@ -103,8 +103,8 @@ def test_a_variant_whose_warm_up_did_not_settle_is_marked():
 
 def test_one_round_is_too_few_for_a_verdict_and_says_so():
     times = record({BASE: 0.03, NHWC: 0.01})
-    short = replace(times, wall={name: rounds[:1] for name, rounds in times.wall.items()},
-                    cpu={name: rounds[:1] for name, rounds in times.cpu.items()}, launches=[0])  # fmt: skip
+    wall = {name: rounds[:1] for name, rounds in times.wall.items()}
+    short = replace(times, wall=wall, cpu=wall, launches=[0])
     found = verdicts.judge([artifact(BASE), artifact(NHWC)], short, threshold=0.02)
     assert found.rows[1].against_baseline.verdict == "unclear"
     assert found.rows[1].high == float("inf")

@@ -85,8 +85,9 @@ def register_machine() -> str:
 def machine_name(cpu: str, arch: str, cores: str) -> str:
     """A folder's name of what a machine is: ``intel-xeon-processor-x86_64-2cpu``."""
     kind = re.sub(r"\((r|tm)\)|@.*", "", cpu.lower())
-    words = re.findall(r"[a-z0-9.]+", kind) or ["cpu"]
-    return "-".join([*words, re.sub(r"[^a-z0-9_]", "", arch.lower()), f"{int(cores or 1)}cpu"])
+    words = re.findall(r"[a-z0-9]+", kind) or ["cpu"]
+    machine = re.sub(r"[^a-z0-9_]", "", arch.lower()) or "unknown"
+    return "-".join([*words, machine, f"{int(cores or 1)}cpu"])
 
 
 def _warn_about_changes(console: Console) -> None:

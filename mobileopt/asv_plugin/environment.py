@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from asv import util
 from asv.environment import Environment, EnvironmentUnavailable
 
 MEASURED = ("torch", "torchvision")
@@ -56,18 +57,14 @@ class Installed(Environment):
     def _uninstall_project(self) -> None:
         self._set_installed_commit_hash(None)
 
-    def find_executable(self, executable: str) -> str:
-        """The running interpreter; raises OSError for any other program."""
-        if executable != "python":
-            raise OSError(f"an installed environment has no {executable} of its own")
-        return sys.executable
-
     def run(self, args: list[str], **kwargs: Any) -> Any:
         """Run Python with the checkout first on its path."""
-        env = dict(kwargs.pop("env", os.environ))
-        # asv drops PYTHONPATH and puts this one in its place.
-        env["ASV_PYTHONPATH"] = str(self._build_root)
-        return self.run_executable("python", args, env=env, **kwargs)
+        env = dict(kwargs.pop("env", os.environ)) | self._global_env_vars
+        # The first reaches the processes that benchmarks start; without the second, asv's
+        # runner takes the first out of sys.path again and finds the working tree instead.
+        env |= dict.fromkeys(("PYTHONPATH", "ASV_PYTHONPATH"), str(self._build_root))
+        kwargs["timeout"] = kwargs.get("timeout") or self._install_timeout
+        return util.check_output([sys.executable, *args], env=env, **kwargs)
 
 
 def pin(requirements: dict[str, str]) -> dict[str, str]:
