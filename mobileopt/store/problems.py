@@ -1,0 +1,137 @@
+"""What is wrong with a store, found without changing it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from mobileopt.errors import StoreError
+from mobileopt.store import files, merge, names
+from mobileopt.store.files import DamagedFileError, Json
+from mobileopt.store.store import BENCHMARKS, MACHINE, result_files
+
+_PREFIX = re.compile(r"([0-9a-f]{8})-.+\.json")
+
+
+class Kind(StrEnum):
+    """What a problem is about."""
+
+    DAMAGED = "damaged"
+    """A file is not JSON, or not a result file."""
+    VERSION = "version"
+    """A file is of another version of asv's format."""
+    MISSING_MACHINE = "missing-machine"
+    """Results without a machine.json: asv skips them all."""
+    COLLISION = "collision"
+    """Two commits share their first 8 digits."""
+    MISPLACED = "misplaced"
+    """A file's name or folder does not say what is in it."""
+    MISFIT = "misfit"
+    """A row's lists are not as long as the product of its parameters."""
+    HIDDEN = "hidden"
+    """Results of a benchmark, or a version of it, that benchmarks.json does not list."""
+    QUARANTINED = "quarantined"
+    """A damaged file that was moved aside and still waits for somebody."""
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong: its kind, the file, and a sentence."""
+
+    path: Path
+    kind: Kind
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.kind}: {self.detail}"
+
+
+def find(root: Path) -> list[Problem]:
+    """Every problem of a store, in order of path. Raises StoreError if there is no store."""
+    if not root.is_dir():
+        raise StoreError(f"{root} is not a folder of results")
+    return sorted(set(_problems(root)))
+
+
+def _problems(root: Path) -> Iterator[Problem]:
+    listed = yield from _json_problems(root / BENCHMARKS, 2)
+    versions = {
+        name: value.get("version")
+        for name, value in (listed or {}).items()
+        if isinstance(value, dict)
+    }
+    commits: dict[str, tuple[str, Path]] = {}
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        if folder.name.startswith("."):
+            continue
+        yield from _machine_problems(folder)
+        for path in result_files(folder):
+            document = yield from _json_problems(path, merge.API_VERSION)
+            if document is not None:
+                yield from _result_problems(path, document, versions if listed else None)
+                yield from _collisions(path, document, commits)
+        for path in folder.glob("*.damaged-*"):
+            yield Problem(path, Kind.QUARANTINED, "was moved aside; restore or delete it")
+
+
+def _json_problems(path: Path, version: int) -> Iterator[Problem]:
+    """Yield what is wrong with a file; returns its JSON if that much could be read."""
+    try:
+        document = files.read_json(path)
+    except FileNotFoundError:
+        return None
+    except DamagedFileError as error:
+        yield Problem(path, Kind.DAMAGED, str(error))
+        return None
+    if document.get("version") != version:
+        found = document.get("version")
+        yield Problem(path, Kind.VERSION, f"version {found!r}, {version} is understood")
+        return None
+    return document
+
+
+def _machine_problems(folder: Path) -> Iterator[Problem]:
+    path = folder / MACHINE
+    if not path.is_file():
+        if result_files(folder):
+            yield Problem(path, Kind.MISSING_MACHINE, "asv skips every result of this folder")
+        return
+    fields = yield from _json_problems(path, 1)
+    if fields is not None and fields.get("machine") != folder.name:
+        yield Problem(path, Kind.MISPLACED, f"is of machine {fields.get('machine')!r}")
+
+
+def _result_problems(
+    path: Path, document: Json, versions: dict[str, str | None] | None
+) -> Iterator[Problem]:
+    try:
+        parsed = merge.parse(document)
+        commit = names.check_commit(parsed.header["commit_hash"])
+    except StoreError as error:
+        yield Problem(path, Kind.DAMAGED, str(error))
+        return
+    machine, prefix = parsed.header["params"].get("machine"), _PREFIX.fullmatch(path.name)
+    if machine != path.parent.name:
+        yield Problem(path, Kind.MISPLACED, f"is of machine {machine!r}")
+    if prefix is None or prefix[1] != commit[:8]:
+        yield Problem(path, Kind.MISPLACED, f"is of commit {commit}")
+    for name, row in parsed.rows.items():
+        if not isinstance(row, merge.Row):
+            yield Problem(path, Kind.MISFIT, f"{name} does not fit its parameters")
+        elif versions is not None and row.version not in (None, versions.get(name)):
+            listed = versions.get(name)
+            what = f"benchmarks.json lists version {listed}" if listed else "is not listed"
+            yield Problem(path, Kind.HIDDEN, f"{name} of version {row.version}: {what}")
+
+
+def _collisions(
+    path: Path, document: Json, commits: dict[str, tuple[str, Path]]
+) -> Iterator[Problem]:
+    commit = str(document.get("commit_hash"))
+    first, where = commits.setdefault(commit[:8], (commit, path))
+    if first != commit:
+        detail = f"{commit} shares its first 8 digits with {first} in {where}"
+        yield Problem(path, Kind.COLLISION, detail)

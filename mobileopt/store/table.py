@@ -1,0 +1,207 @@
+"""Result files as columns of numbers: what is read from them once, and kept by file identity.
+
+A table has three levels, each an array a column: files, rows (one benchmark of one file) and
+cells (one parameter combination). Texts are kept once and referred to by index, so that a store
+of millions of cells is tens of bytes a cell and loads as fast as the disk gives it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobileopt.errors import StoreError
+from mobileopt.store import files, merge
+
+Array = NDArray[Any]
+Identity = tuple[str, int, int, int]
+"""A file: its path below the store, size, modification time (ns) and inode."""
+
+MEASURED, SKIPPED, FAILED = range(3)
+ROW_DTYPES = {"file": "i4", "benchmark": "i4", "version": "i4", "axes": "i4", "size": "i4"}
+CELL_DTYPES = {
+    "value": "f8",
+    "ci_low": "f8",
+    "ci_high": "f8",
+    "started_at": "i8",
+    "n": "i4",
+    "status": "i1",
+    "kept": "i4",
+}
+
+
+@dataclass
+class Table:
+    """The columns of a set of result files. `samples` is flat, `kept` counts a cell's."""
+
+    identities: list[Identity]
+    headers: list[dict[str, Any]]
+    texts: list[str]
+    rows: dict[str, Array]
+    cells: dict[str, Array]
+    samples: Array
+
+    @property
+    def row_of_cell(self) -> Array:
+        """The index of each cell's row."""
+        return np.repeat(np.arange(len(self.rows["size"])), self.rows["size"])
+
+
+def empty() -> Table:
+    """A table of no files."""
+    rows = {name: np.empty(0, dtype) for name, dtype in ROW_DTYPES.items()}
+    cells = {name: np.empty(0, dtype) for name, dtype in CELL_DTYPES.items()}
+    return Table([], [], [], rows, cells, np.empty(0, "f8"))
+
+
+def identify(root: Path, path: Path) -> Identity:
+    """What tells a file from what it was: every save gives it a new inode and time."""
+    status = path.stat()
+    name = path.relative_to(root).as_posix()
+    return (name, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+class Builder:
+    """Gathers result files, one after the other, into a Table."""
+
+    def __init__(self) -> None:
+        self._identities: list[Identity] = []
+        self._headers: list[dict[str, Any]] = []
+        self._texts: dict[str, int] = {}
+        self._rows: list[tuple[int, ...]] = []
+        self._cells: dict[str, list[Array]] = {name: [] for name in CELL_DTYPES}
+        self._samples: list[Array] = []
+
+    def add(self, root: Path, path: Path) -> None:
+        """Read one file; a damaged file or row is skipped with a StoreWarning."""
+        try:
+            identity = identify(root, path)
+            document = merge.check(files.read_json(path))
+        except FileNotFoundError:
+            return  # moved by a writer between the listing and now
+        except StoreError as error:
+            files.warn(f"{path} was skipped: {error}")
+            return
+        self._headers.append(_header(document))
+        times = merge.own_times(document)
+        for name, values in document["results"].items():
+            raw = dict(zip(document["result_columns"], values, strict=False))
+            try:
+                self._add_row(name, raw, times.get(name))
+            except (ValueError, TypeError, AttributeError, StoreError) as error:
+                files.warn(f"{name} of {path} was skipped: {error}")
+        self._identities.append(identity)
+
+    def table(self) -> Table:
+        """What was gathered."""
+        rows = np.array(self._rows, "i4").reshape(-1, len(ROW_DTYPES))
+        cells = {
+            name: np.concatenate([np.empty(0, CELL_DTYPES[name]), *arrays])
+            for name, arrays in self._cells.items()
+        }
+        return Table(
+            self._identities,
+            self._headers,
+            list(self._texts),
+            {name: rows[:, index] for index, name in enumerate(ROW_DTYPES)},
+            cells,
+            np.concatenate([np.empty(0), *self._samples]),
+        )
+
+    def _add_row(self, name: str, raw: dict[str, Any], times: list[int | None] | None) -> None:
+        axes = merge.check_row(raw)
+        size = math.prod(map(len, axes))
+        columns, samples = _cell_columns(raw, size, times)
+        for column, dtype in CELL_DTYPES.items():
+            self._cells[column].append(columns[column].astype(dtype))
+        self._samples.append(samples)
+        identity = (name, raw.get("version") or "", json.dumps(axes))
+        texts = (self._texts.setdefault(each, len(self._texts)) for each in identity)
+        self._rows.append((len(self._headers) - 1, *texts, size))
+
+
+def kept(table: Table, keep: Array) -> Table:
+    """The table of only some files: `keep` is one truth a file."""
+    rows_kept = keep[table.rows["file"]] if len(keep) else np.empty(0, bool)
+    cells_kept = np.repeat(rows_kept, table.rows["size"])
+    samples_kept = np.repeat(cells_kept, table.cells["kept"])
+    renumbered = np.cumsum(keep) - 1
+    rows = {name: column[rows_kept] for name, column in table.rows.items()}
+    rows["file"] = renumbered[rows["file"]].astype("i4")
+    chosen = np.flatnonzero(keep)
+    return Table(
+        [table.identities[index] for index in chosen],
+        [table.headers[index] for index in chosen],
+        table.texts,
+        rows,
+        {name: column[cells_kept] for name, column in table.cells.items()},
+        table.samples[samples_kept],
+    )
+
+
+def joined(one: Table, other: Table) -> Table:
+    """The files of both, those of `one` first."""
+    index = {text: number for number, text in enumerate(one.texts)}
+    moved = np.array([index.setdefault(text, len(index)) for text in other.texts], "i4")
+    rows = dict(other.rows)
+    rows["file"] = rows["file"] + len(one.headers)
+    for name in ("benchmark", "version", "axes"):
+        rows[name] = moved[rows[name]] if len(rows[name]) else rows[name]
+    return Table(
+        one.identities + other.identities,
+        one.headers + other.headers,
+        list(index),
+        {name: np.concatenate([one.rows[name], rows[name]]) for name in ROW_DTYPES},
+        {name: np.concatenate([one.cells[name], other.cells[name]]) for name in CELL_DTYPES},
+        np.concatenate([one.samples, other.samples]),
+    )
+
+
+def _header(document: dict[str, Any]) -> dict[str, Any]:
+    params = document["params"]
+    fields = ("machine", "os", "arch", "cpu", "num_cpu", "ram")
+    date = document.get("date")
+    return {
+        "commit": document["commit_hash"],
+        "date": int(date) if isinstance(date, int | float) else 0,
+        "environment": str(document.get("env_name") or ""),
+        "python": str(document.get("python") or ""),
+        **{name: str(params.get(name) or "") for name in fields},
+    }
+
+
+def _cell_columns(
+    raw: dict[str, Any], size: int, times: list[int | None] | None
+) -> tuple[dict[str, Array], Array]:
+    result = raw.get("result") or [None] * size
+    value = np.array(result, "f8").reshape(size)
+    status = np.where(np.isfinite(value), MEASURED, SKIPPED)
+    if status.any():
+        status[[each is None for each in result]] = FAILED
+    samples = [each or [] for each in raw.get("samples") or [[]] * size]
+    count = np.fromiter(map(len, samples), "i4", size)
+    repeat = np.nan_to_num(_floats(raw, "stats_repeat", size))
+    own = times if times is not None and len(times) == size else [None] * size
+    row_time = int(raw.get("started_at") or 0)
+    columns = {
+        "value": value,
+        "ci_low": _floats(raw, "stats_ci_99_a", size),
+        "ci_high": _floats(raw, "stats_ci_99_b", size),
+        "started_at": np.array([row_time if time is None else time for time in own]),
+        "n": np.where(count > 0, count, repeat),
+        "status": status,
+        "kept": count,
+    }
+    return columns, np.array(list(chain.from_iterable(samples)), "f8")
+
+
+def _floats(raw: dict[str, Any], name: str, size: int) -> Array:
+    values = raw.get(name)
+    return np.full(size, np.nan) if values is None else np.array(values, "f8").reshape(size)
