@@ -13,7 +13,7 @@ import stat
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -40,19 +40,19 @@ class DamagedFileError(StoreError):
 
 
 @contextmanager
-def locked(folder: Path, timeout: float = LOCK_TIMEOUT) -> Iterator[None]:
+def locked(folder: Path) -> Generator[None]:
     """Hold a folder's lock across processes and threads; creates the folder.
 
     The kernel drops the lock with the process that holds it, so a killed writer blocks nobody.
-    What it left half written is removed here. Raises StoreError after `timeout` seconds.
+    What it left half written is removed here. Raises StoreError after LOCK_TIMEOUT.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK, timeout=timeout)
+        lock = FileLock(folder / LOCK, timeout=LOCK_TIMEOUT)
         lock.acquire()
     except Timeout as error:
         raise StoreError(
-            f"{folder} has been locked by another process for {timeout:g} s; "
+            f"{folder} has been locked by another process for {LOCK_TIMEOUT:g} s; "
             "end that process and try again"
         ) from error
     except OSError as error:
@@ -112,10 +112,10 @@ def append_lines(path: Path, records: list[Json]) -> None:
         raise StoreError(f"{path} cannot be appended to: {error.strerror or error}") from error
 
 
-def read_lines(path: Path, containing: str = "") -> list[Json]:
+def read_lines(path: Path, containing: Collection[str] = ("",)) -> list[Json]:
     """The records of a file of JSON lines, in order; a torn line is skipped with a StoreWarning.
 
-    `containing` keeps the lines with that text, before they are parsed.
+    Only lines with one of the texts in `containing` are parsed.
     """
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
@@ -123,7 +123,7 @@ def read_lines(path: Path, containing: str = "") -> list[Json]:
         return []
     records: list[Json] = []
     for number, line in enumerate(text.split("\n"), 1):
-        if not line or containing not in line:
+        if not line or not any(text in line for text in containing):
             continue
         try:
             record: Any = json.loads(line)

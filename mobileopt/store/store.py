@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
@@ -153,7 +153,7 @@ class Store:
             return stored
 
     @contextmanager
-    def _locked(self, machine: str) -> Iterator[Path]:
+    def _locked(self, machine: str) -> Generator[Path]:
         folder = self.path / names.check_machine(machine)
         if folder.is_symlink():
             raise StoreError(f"{folder} is a link; results are only written inside {self.path}")
@@ -272,7 +272,7 @@ def _read_or_quarantine(path: Path) -> Json | None:
         stored = files.read_json(path)
         if path.name not in (MACHINE, BENCHMARKS):
             _check_version(path, stored)
-            merge.parse(stored)
+            merge.check(stored)
     except FileNotFoundError:
         return None
     except (DamagedFileError, merge.FormatError) as error:
@@ -317,7 +317,9 @@ def _unrecorded(path: Path, records: list[Json]) -> list[Json]:
     """The records the side-car does not hold yet, each once."""
     if not records:
         return []
-    stored = {_identity(record) for record in files.read_lines(sidecar(path))}
+    # A side-car grows with every run: only the lines that could be one of these are parsed.
+    texts = {json.dumps(record.get("run", record.get("kind"))) for record in records}
+    stored = {_identity(record) for record in files.read_lines(sidecar(path), texts)}
     fresh = {_identity(record): record for record in records}
     return [record for key, record in fresh.items() if key not in stored]
 
