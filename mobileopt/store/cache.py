@@ -60,7 +60,7 @@ def _identities(root: Path, paths: list[Path]) -> list[tuple[str, table.Identity
 
 def _read(path: Path) -> Table:
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             texts: dict[str, Any] = json.loads(bytes(stored["json"]))
             if texts["schema"] != SCHEMA:
                 return table.empty()
