@@ -181,7 +181,12 @@ def parse_row(raw: Json, times: list[int | None] | None = None) -> Row:
 def check_row(raw: Json) -> Axes:
     """A row's parameters; raises MisfitError when its lists do not fit them."""
     axes = parse_axes(raw.get("params"))
-    size = math.prod(map(len, axes))
+    check_lengths(raw, math.prod(map(len, axes)))
+    return axes
+
+
+def check_lengths(raw: Json, size: int) -> None:
+    """Raise MisfitError unless each of a row's lists holds `size` values."""
     for name in CELL_COLUMNS:
         values = raw.get(name)
         if values is not None and (not isinstance(values, list) or len(cast(Any, values)) != size):
@@ -189,7 +194,6 @@ def check_row(raw: Json) -> Axes:
     started_at = raw.get("started_at") or 0
     if size > MAX_COMBINATIONS or not isinstance(started_at, int | float):
         raise MisfitError(f"{size} combinations, started at {started_at!r}")
-    return axes
 
 
 def parse_axes(params: Any) -> Axes:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from mobileopt.errors import StoreError
 from mobileopt.store import files, merge, names
@@ -105,26 +106,36 @@ def _machine_problems(folder: Path) -> Iterator[Problem]:
 
 
 def _result_problems(
-    path: Path, document: Json, versions: dict[str, str | None] | None
+    path: Path, document: Json, versions: dict[str, Any] | None
 ) -> Iterator[Problem]:
     try:
-        parsed = merge.parse(document)
-        commit = names.check_commit(parsed.header["commit_hash"])
+        merge.check(document)
+        commit = names.check_commit(document["commit_hash"])
     except StoreError as error:
         yield Problem(path, Kind.DAMAGED, str(error))
         return
-    machine, prefix = parsed.header["params"].get("machine"), _PREFIX.fullmatch(path.name)
+    machine, prefix = document["params"].get("machine"), _PREFIX.fullmatch(path.name)
     if machine != path.parent.name:
         yield Problem(path, Kind.MISPLACED, f"is of machine {machine!r}")
     if prefix is None or prefix[1] != commit[:8]:
         yield Problem(path, Kind.MISPLACED, f"is of commit {commit}")
-    for name, row in parsed.rows.items():
-        if not isinstance(row, merge.Row):
-            yield Problem(path, Kind.MISFIT, f"{name} does not fit its parameters")
-        elif versions is not None and row.version not in (None, versions.get(name)):
-            listed = versions.get(name)
-            what = f"benchmarks.json lists version {listed}" if listed else "is not listed"
-            yield Problem(path, Kind.HIDDEN, f"{name} of version {row.version}: {what}")
+    for name, values in document["results"].items():
+        row = dict(zip(document["result_columns"], values, strict=False))
+        yield from _row_problems(path, name, row, versions)
+
+
+def _row_problems(
+    path: Path, name: str, row: Json, versions: dict[str, Any] | None
+) -> Iterator[Problem]:
+    try:
+        merge.check_row(row)
+    except merge.MisfitError as error:
+        yield Problem(path, Kind.MISFIT, f"{name}: {error}")
+    version = row.get("version")
+    if versions is not None and version not in (None, versions.get(name)):
+        listed = versions.get(name)
+        what = f"benchmarks.json lists version {listed}" if listed else "is not listed"
+        yield Problem(path, Kind.HIDDEN, f"{name} of version {version}: {what}")
 
 
 def _collisions(

@@ -37,6 +37,16 @@ CELL_DTYPES = {
 }
 
 
+Raw = tuple[str, dict[str, Any], int, list[int | None] | None]
+"""A row as it was read: its benchmark, columns by name, number of cells, the cells' times."""
+_SOURCES = {
+    "value": "result",
+    "ci_low": "stats_ci_99_a",
+    "ci_high": "stats_ci_99_b",
+    "n": "stats_repeat",
+}
+
+
 @dataclass
 class Table:
     """The columns of a set of result files. `samples` is flat, `kept` counts a cell's."""
@@ -75,6 +85,7 @@ class Builder:
         self._identities: list[Identity] = []
         self._headers: list[dict[str, Any]] = []
         self._texts: dict[str, int] = {}
+        self._sizes: dict[str, int] = {}
         self._rows: list[tuple[int, ...]] = []
         self._cells: dict[str, list[Array]] = {name: [] for name in CELL_DTYPES}
         self._samples: list[Array] = []
@@ -89,15 +100,17 @@ class Builder:
         except StoreError as error:
             files.warn(f"{path} was skipped: {error}")
             return
-        self._headers.append(_header(document))
-        times = merge.own_times(document)
-        for name, values in document["results"].items():
-            raw = dict(zip(document["result_columns"], values, strict=False))
-            try:
-                self._add_row(name, raw, times.get(name))
-            except (ValueError, TypeError, AttributeError, StoreError) as error:
-                files.warn(f"{name} of {path} was skipped: {error}")
         self._identities.append(identity)
+        self._headers.append(_header(document))
+        times, columns = merge.own_times(document), document["result_columns"]
+        raws: list[Raw] = []
+        for name, values in document["results"].items():
+            row = dict(zip(columns, values, strict=False))
+            try:
+                raws.append((name, row, self._size(row), times.get(name)))
+            except StoreError as error:
+                files.warn(f"{name} of {path} was skipped: {error}")
+        self._add_rows(raws, path)
 
     def table(self) -> Table:
         """What was gathered."""
@@ -115,16 +128,35 @@ class Builder:
             np.concatenate([np.empty(0), *self._samples]),
         )
 
-    def _add_row(self, name: str, raw: dict[str, Any], times: list[int | None] | None) -> None:
-        axes = merge.check_row(raw)
-        size = math.prod(map(len, axes))
-        columns, samples = _cell_columns(raw, size, times)
-        for column, dtype in CELL_DTYPES.items():
-            self._cells[column].append(columns[column].astype(dtype))
+    def _size(self, row: dict[str, Any]) -> int:
+        # The same parameters stand in thousands of files: each is checked once.
+        text = json.dumps(row.get("params") or [])
+        size = self._sizes.get(text)
+        if size is None:
+            size = self._sizes[text] = math.prod(map(len, merge.parse_axes(row.get("params"))))
+        merge.check_lengths(row, size)
+        return size
+
+    def _add_rows(self, raws: list[Raw], path: Path) -> None:
+        """Convert many rows at once, which is what is fast; find the bad one if there is one."""
+        if not raws:
+            return
+        try:
+            columns, samples = _cell_columns(raws)
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+            if len(raws) == 1:
+                files.warn(f"{raws[0][0]} of {path} was skipped: {error}")
+            else:
+                for each in raws:
+                    self._add_rows([each], path)
+            return
+        for name, column in columns.items():
+            self._cells[name].append(column)
         self._samples.append(samples)
-        identity = (name, raw.get("version") or "", json.dumps(axes))
-        texts = (self._texts.setdefault(each, len(self._texts)) for each in identity)
-        self._rows.append((len(self._headers) - 1, *texts, size))
+        for name, row, size, _ in raws:
+            identity = (name, row.get("version") or "", json.dumps(row.get("params") or []))
+            texts = (self._texts.setdefault(str(each), len(self._texts)) for each in identity)
+            self._rows.append((len(self._headers) - 1, *texts, size))
 
 
 def kept(table: Table, keep: Array) -> Table:
@@ -177,31 +209,26 @@ def _header(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _cell_columns(
-    raw: dict[str, Any], size: int, times: list[int | None] | None
-) -> tuple[dict[str, Array], Array]:
-    result = raw.get("result") or [None] * size
-    value = np.array(result, "f8").reshape(size)
-    status = np.where(np.isfinite(value), MEASURED, SKIPPED)
-    if status.any():
-        status[[each is None for each in result]] = FAILED
-    samples = [each or [] for each in raw.get("samples") or [[]] * size]
-    count = np.fromiter(map(len, samples), "i4", size)
-    repeat = np.nan_to_num(_floats(raw, "stats_repeat", size))
-    own = times if times is not None and len(times) == size else [None] * size
-    row_time = int(raw.get("started_at") or 0)
-    columns = {
-        "value": value,
-        "ci_low": _floats(raw, "stats_ci_99_a", size),
-        "ci_high": _floats(raw, "stats_ci_99_b", size),
-        "started_at": np.array([row_time if time is None else time for time in own]),
-        "n": np.where(count > 0, count, repeat),
-        "status": status,
-        "kept": count,
-    }
-    return columns, np.array(list(chain.from_iterable(samples)), "f8")
-
-
-def _floats(raw: dict[str, Any], name: str, size: int) -> Array:
-    values = raw.get(name)
-    return np.full(size, np.nan) if values is None else np.array(values, "f8").reshape(size)
+def _cell_columns(raws: list[Raw]) -> tuple[dict[str, Array], Array]:
+    """The cells of some rows, and their samples; raises ValueError and its like on nonsense."""
+    lists: dict[str, list[Any]] = {name: [] for name in _SOURCES.values()}
+    starts: list[int] = []
+    samples: list[list[float]] = []
+    for _, row, size, times in raws:
+        for name, values in lists.items():
+            values.extend(row.get(name) or [None] * size)
+        start = int(row.get("started_at") or 0)
+        own = times if times is not None and len(times) == size else [start] * size
+        starts.extend(start if time is None else time for time in own)
+        samples.extend(each or [] for each in row.get("samples") or [[]] * size)
+    columns = {name: np.array(lists[source], "f8") for name, source in _SOURCES.items()}
+    if columns["value"].ndim != 1:
+        raise ValueError("a value is a list")
+    kept = np.fromiter(map(len, samples), "i4", len(samples))
+    status = np.where(np.isfinite(columns["value"]), MEASURED, SKIPPED)
+    unmeasured = np.flatnonzero(status)
+    status[[index for index in unmeasured if lists["result"][index] is None]] = FAILED
+    columns["n"] = np.where(kept > 0, kept, np.nan_to_num(columns["n"]))
+    columns |= {"status": status, "kept": kept, "started_at": np.array(starts, "i8")}
+    flat = np.array(list(chain.from_iterable(samples)), "f8")
+    return {name: columns[name].astype(dtype) for name, dtype in CELL_DTYPES.items()}, flat
