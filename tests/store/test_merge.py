@@ -145,8 +145,12 @@ def test_a_document_read_back_is_the_one_written(document):
 def test_what_asv_merely_carries_along_does_not_beat_what_was_stored_meanwhile(base, meanwhile):
     # asv read `base`, measured nothing, and writes every row with a new time.
     carried = {
-        name: Row(row.axes, row.version, 9, {key: Cell(cell.columns, 9) for key, cell in
-                  row.cells.items()})  # fmt: skip
+        name: Row(
+            row.axes,
+            row.version,
+            9,
+            {key: Cell(cell.columns, 9) for key, cell in row.cells.items()},
+        )  # fmt: skip
         for name, row in base.rows.items()
     }
     restamped = merge.restamp(Document(base.header, carried), base)

@@ -261,7 +261,10 @@ def test_staged_runs_of_a_new_machine_bring_its_description_and_benchmark(store,
 def test_a_locked_store_ends_in_one_sentence_and_not_in_waiting_for_ever(store, monkeypatch):
     store.add(entry())
     monkeypatch.setattr(files, "LOCK_TIMEOUT", 0.05)
-    with FileLock(result_file(store).parent / files.LOCK), pytest.raises(StoreError, match="locked"):
+    with (
+        FileLock(result_file(store).parent / files.LOCK),
+        pytest.raises(StoreError, match="locked"),
+    ):
         store.add(entry(1))
 
 
