@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import ast
-import json
 import math
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from mobileopt.errors import StoreError
 from mobileopt.store import merge, names
-from mobileopt.store.merge import Cell, Document, Json, Row
+from mobileopt.store.merge import Json
 
 Value = str | int | float | bool | None
 
@@ -156,62 +153,6 @@ class Entry:
         }
 
 
-def to_document(entry: Entry, machine: Mapping[str, str]) -> Document:
-    """The entry as a result file of its own, its statistics computed by asv.
-
-    `machine` are the fields stored for the machine: with what the entry says today, an updated
-    field would split the history into two graphs.
-    """
-    from asv.results import Results
-    from asv.runner import BenchmarkResult
-
-    environment = entry.environment
-    params = dict(machine) | {"python": environment.python} | dict(environment.requirements)
-    results = Results(
-        params,
-        dict(environment.requirements),
-        entry.commit,
-        milliseconds(entry.date),
-        environment.python,
-        environment.name,
-        {},
-    )
-    measured = bool(entry.samples)
-    outcome = BenchmarkResult(
-        result=[0.0 if measured else None],
-        samples=[list(entry.samples) if measured else None],
-        number=[entry.number if measured else None],
-        errcode=0 if measured else 1,
-        stderr=entry.reason or "",
-        profile=None,
-    )
-    # One combination alone is to asv a benchmark without parameters.
-    alone = entry.benchmark.to_asv() | {"params": []}
-    results.add_result(alone, outcome, entry.started_at, entry.duration, record_samples=True)
-    document = merge.parse(serialize(results))
-    row = document.rows[entry.benchmark.name]
-    assert isinstance(row, Row)
-    return Document(document.header, {entry.benchmark.name: _placed(row, entry)})
-
-
-def serialize(results: Any) -> Json:
-    """What asv would write for a `Results`, as asv itself writes it."""
-    from asv.results import Results
-
-    save: Any = getattr(Results.save, "__wrapped__", Results.save)
-    with tempfile.TemporaryDirectory(prefix="mobileopt-") as folder:
-        save(results, folder)
-        (path,) = Path(folder).glob("*/*.json")
-        return cast(Json, json.loads(path.read_text(encoding="utf-8")))
-
-
-def file_name(commit: str, environment: str) -> str:
-    """The result file's name in its machine's folder, as asv forms it."""
-    from asv.results import get_filename
-
-    return Path(get_filename("machine", commit, environment)).name
-
-
 def natural(value: str) -> Value:
     """A parameter's value from what asv wrote for it; text that is no literal stays as it is."""
     try:
@@ -224,15 +165,3 @@ def natural(value: str) -> Value:
 def milliseconds(when: datetime) -> int:
     """Milliseconds since 1970, asv's unit for both dates and starts."""
     return int(when.timestamp() * 1000)
-
-
-def _placed(row: Row, entry: Entry) -> Row:
-    (cell,) = row.cells.values()
-    started_at = milliseconds(entry.started_at)
-    return Row(
-        entry.benchmark.axes,
-        entry.benchmark.version,
-        started_at,
-        {entry.key: Cell(cell.columns, started_at)},
-        row.duration,
-    )

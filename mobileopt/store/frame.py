@@ -8,6 +8,9 @@ samples; `status` (`measured`, `skipped`, `failed`); `n` samples; the 99 % inter
 `samples`. Dates and starts are UTC. Texts are categories: compare them, do not concatenate.
 """
 
+# pyright: standard
+# pandas ships no stubs, so every value it hands out is unknown to the strict mode.
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,8 @@
 """The series a store holds, from its frame."""
 
+# pyright: standard
+# pandas ships no stubs, so every value it hands out is unknown to the strict mode.
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -165,11 +165,12 @@ def parse_row(raw: Json, times: list[int | None] | None = None) -> Row:
     axes = check_row(raw)
     started_at = int(raw.get("started_at") or 0)
     size = math.prod(map(len, axes))
-    if times is None or len(times) != size:
-        times = [started_at] * size
+    own: list[int | None] = [started_at] * size
+    if times is not None and len(times) == size:
+        own = times
     lists = {name: raw[name] for name in CELL_COLUMNS if raw.get(name) is not None}
     cells: dict[Combination, Cell] = {}
-    for index, (combination, time) in enumerate(zip(itertools.product(*axes), times, strict=True)):
+    for index, (combination, time) in enumerate(zip(itertools.product(*axes), own, strict=True)):
         if time is not None:
             columns = {name: values[index] for name, values in lists.items()}
             cells[combination] = Cell(
@@ -198,9 +199,9 @@ def check_lengths(raw: Json, size: int) -> None:
 
 def parse_axes(params: Any) -> Axes:
     """A row's parameters: lists of texts. Raises MisfitError for anything else."""
-    axes = cast("list[Any]", params or [])
-    if not isinstance(axes, list):
+    if params is not None and not isinstance(params, list):
         raise MisfitError("params is not a list of lists")
+    axes = cast("list[Any]", params or [])
     for axis in axes:
         if not isinstance(axis, list) or not all(isinstance(v, str) for v in cast(Any, axis)):
             raise MisfitError("params is not a list of lists of texts")
@@ -276,7 +277,9 @@ def merge(one: Document, other: Document) -> Merged:
         else:
             rows[name] = one.rows[name] if name in one.rows else other.rows[name]
     older, newer = sorted((one, other), key=_header_order)
-    durations: Json = (older.header.get("durations") or {}) | (newer.header.get("durations") or {})
+    durations: Json = {}
+    for header in (older.header, newer.header):
+        durations |= header.get("durations") or {}
     return Merged(Document(newer.header | {"durations": durations}, rows), replaced)
 
 
@@ -348,7 +351,7 @@ def _restamped(row: Row, old: Row) -> dict[Combination, Cell]:
     # A combination that was never asked for comes back from asv as NaN: it is still absent.
     for combination in set(itertools.product(*old.axes)) - old.cells.keys():
         cell = cells.get(combination)
-        if cell is not None and cell.columns.keys() == {"result"} and not cell.is_good:
+        if cell is not None and list(cell.columns) == ["result"] and not cell.is_good:
             del cells[combination]
     return cells
 

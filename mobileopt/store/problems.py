@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mobileopt.errors import StoreError
 from mobileopt.store import files, merge, names
@@ -58,27 +58,31 @@ def find(root: Path) -> list[Problem]:
 
 
 def _problems(root: Path) -> Iterator[Problem]:
-    listed = yield from _json_problems(root / BENCHMARKS, 2)
-    versions = {
-        name: value.get("version")
-        for name, value in (listed or {}).items()
-        if isinstance(value, dict)
-    }
+    listed: Json | None = yield from _json_problems(root / BENCHMARKS, 2)
+    versions = None if listed is None else _versions(listed)
     commits: dict[str, tuple[str, Path]] = {}
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         if folder.name.startswith("."):
             continue
         yield from _machine_problems(folder)
         for path in result_files(folder):
-            document = yield from _json_problems(path, merge.API_VERSION)
+            document: Json | None = yield from _json_problems(path, merge.API_VERSION)
             if document is not None:
-                yield from _result_problems(path, document, versions if listed else None)
+                yield from _result_problems(path, document, versions)
                 yield from _collisions(path, document, commits)
         for path in folder.glob("*.damaged-*"):
             yield Problem(path, Kind.QUARANTINED, "was moved aside; restore or delete it")
 
 
-def _json_problems(path: Path, version: int) -> Iterator[Problem]:
+def _versions(listed: Json) -> dict[str, Any]:
+    return {
+        name: cast(Json, benchmark).get("version")
+        for name, benchmark in listed.items()
+        if isinstance(benchmark, dict)
+    }
+
+
+def _json_problems(path: Path, version: int) -> Generator[Problem, None, Json | None]:
     """Yield what is wrong with a file; returns its JSON if that much could be read."""
     try:
         document = files.read_json(path)
@@ -100,7 +104,7 @@ def _machine_problems(folder: Path) -> Iterator[Problem]:
         if result_files(folder):
             yield Problem(path, Kind.MISSING_MACHINE, "asv skips every result of this folder")
         return
-    fields = yield from _json_problems(path, 1)
+    fields: Json | None = yield from _json_problems(path, 1)
     if fields is not None and fields.get("machine") != folder.name:
         yield Problem(path, Kind.MISPLACED, f"is of machine {fields.get('machine')!r}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mobileopt.errors import StoreError
 from mobileopt.store import files, merge, names
-from mobileopt.store.entry import Benchmark, Entry, file_name, serialize, to_document
+from mobileopt.store.asv_format import file_name, serialize, to_document
+from mobileopt.store.entry import Benchmark, Entry
 from mobileopt.store.files import DamagedFileError, Json
 from mobileopt.store.merge import API_VERSION, Document, Row
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pandas as pd  # pyright: ignore[reportMissingTypeStubs] - it ships none
 
     from mobileopt.store.problems import Problem
 
@@ -52,7 +53,7 @@ class Store:
         """
         self._register({entry.benchmark.name: entry.benchmark for entry in entries}.values())
         changed = 0
-        for machine, group in _grouped(entries, lambda entry: entry.machine["machine"]):
+        for machine, group in _grouped(entries, _machine_of):
             with self._locked(machine) as folder:
                 fields = _machine_fields(folder, group[0].machine)
                 for name, batch in _grouped(group, _file_of):
@@ -135,7 +136,7 @@ class Store:
             kept = {
                 name: value
                 for name, value in stored.items()
-                if isinstance(value, dict) and EXTERNAL in value and name not in discovered
+                if EXTERNAL in _object(value) and name not in discovered
             }
             _write_versioned(self.path / BENCHMARKS, kept | dict(discovered), BENCHMARKS_VERSION)
 
@@ -167,7 +168,9 @@ class Store:
         path = source.path / BENCHMARKS
         if path.is_file():
             found = files.read_json(path)
-            self._add_benchmarks({k: v for k, v in found.items() if isinstance(v, dict)})
+            self._add_benchmarks(
+                {name: value for name, value in found.items() if name != "version"}
+            )
 
     def _add_benchmarks(self, wanted: Mapping[str, Json]) -> None:
         path = self.path / BENCHMARKS
@@ -216,12 +219,18 @@ def _combined(documents: Iterable[Document]) -> Document:
     return total
 
 
+def _machine_of(entry: Entry) -> str:
+    return entry.machine["machine"]
+
+
 def _file_of(entry: Entry) -> str:
     return file_name(entry.commit, entry.environment.name)
 
 
-def _grouped(entries: Sequence[Entry], key: Any) -> Iterator[tuple[str, list[Entry]]]:
-    for value, group in groupby(sorted(entries, key=key), key):
+def _grouped(
+    entries: Sequence[Entry], key: Callable[[Entry], str]
+) -> Iterator[tuple[str, list[Entry]]]:
+    for value, group in groupby(sorted(entries, key=key), key=key):
         yield value, list(group)
 
 
@@ -249,13 +258,17 @@ def _news(stored: Json, wanted: Mapping[str, Json]) -> Json:
     news: Json = {}
     for name, benchmark in wanted.items():
         old = stored.get(name)
-        if not isinstance(old, dict):
+        if old is None:
             news[name] = benchmark
-        elif EXTERNAL in old and EXTERNAL in benchmark:
-            extended = benchmark | {"params": _extended(cast(Json, old), benchmark)}
+        elif EXTERNAL in _object(old) and EXTERNAL in benchmark:
+            extended = benchmark | {"params": _extended(old, benchmark)}
             if extended != old:
                 news[name] = extended
     return news
+
+
+def _object(value: Any) -> Json:
+    return cast(Json, value) if isinstance(value, dict) else {}
 
 
 def _extended(old: Json, new: Json) -> list[list[str]]:

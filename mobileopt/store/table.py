@@ -220,7 +220,8 @@ def _cell_columns(raws: list[Raw]) -> tuple[dict[str, Array], Array]:
         start = int(row.get("started_at") or 0)
         own = times if times is not None and len(times) == size else [start] * size
         starts.extend(start if time is None else time for time in own)
-        samples.extend(each or [] for each in row.get("samples") or [[]] * size)
+        taken: list[list[float] | None] = row.get("samples") or [None] * size
+        samples.extend(each or [] for each in taken)
     columns = {name: np.array(lists[source], "f8") for name, source in _SOURCES.items()}
     if columns["value"].ndim != 1:
         raise ValueError("a value is a list")
