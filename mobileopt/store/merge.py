@@ -120,6 +120,11 @@ def is_good(value: Any) -> bool:
     return value is not None and not (isinstance(value, float) and not math.isfinite(value))
 
 
+def is_time(value: Any) -> bool:
+    """Whether a value is milliseconds since 1970, before the year 10000."""
+    return isinstance(value, int | float) and 0 <= value < 253_402_300_800_000
+
+
 def canonical(value: Any) -> str:
     """One text for one value: what makes NaN equal to NaN and a tie come out the same."""
     return json.dumps(value, sort_keys=True, default=dict)
@@ -192,9 +197,10 @@ def check_lengths(raw: Json, size: int) -> None:
         values = raw.get(name)
         if values is not None and (not isinstance(values, list) or len(cast(Any, values)) != size):
             raise MisfitError(f"{name} does not hold a value for each of {size} combinations")
-    started_at = raw.get("started_at") or 0
-    if size > MAX_COMBINATIONS or not isinstance(started_at, int | float):
-        raise MisfitError(f"{size} combinations, started at {started_at!r}")
+    if size > MAX_COMBINATIONS:
+        raise MisfitError(f"{size} combinations are more than {MAX_COMBINATIONS}")
+    if not is_time(raw.get("started_at") or 0):
+        raise MisfitError(f"started_at {raw['started_at']!r} is no time in milliseconds")
 
 
 def parse_axes(params: Any) -> Axes:
@@ -218,7 +224,7 @@ def own_times(document: Json) -> dict[str, list[int | None]]:
         name: times
         for name, times in cast("dict[str, Any]", found).items()
         if isinstance(times, list)
-        and all(time is None or isinstance(time, int) for time in cast("list[Any]", times))
+        and all(time is None or is_time(time) for time in cast("list[Any]", times))
     }
 
 
@@ -279,7 +285,8 @@ def merge(one: Document, other: Document) -> Merged:
     older, newer = sorted((one, other), key=_header_order)
     durations: Json = {}
     for header in (older.header, newer.header):
-        durations |= header.get("durations") or {}
+        found = header.get("durations")
+        durations |= cast(Json, found) if isinstance(found, dict) else {}
     return Merged(Document(newer.header | {"durations": durations}, rows), replaced)
 
 

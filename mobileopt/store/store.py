@@ -273,10 +273,14 @@ def _object(value: Any) -> Json:
 
 def _extended(old: Json, new: Json) -> list[list[str]]:
     """The parameters of a benchmark registered again: append-only within one version."""
-    if old.get("version") != new["version"] or len(old["params"]) != len(new["params"]):
+    try:
+        before = merge.parse_axes(old.get("params"))
+    except merge.MisfitError:
         return new["params"]
-    pairs = zip(old["params"], new["params"], strict=True)
-    return [list(dict.fromkeys((*before, *after))) for before, after in pairs]
+    after: list[list[str]] = new["params"]
+    if old.get("version") != new["version"] or len(before) != len(after):
+        return after
+    return [list(dict.fromkeys((*one, *two))) for one, two in zip(before, after, strict=True)]
 
 
 def _read_or_quarantine(path: Path) -> Json | None:

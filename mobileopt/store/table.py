@@ -199,10 +199,10 @@ def joined(one: Table, other: Table) -> Table:
 def _header(document: dict[str, Any]) -> dict[str, Any]:
     params = document["params"]
     fields = ("machine", "os", "arch", "cpu", "num_cpu", "ram")
-    date = document.get("date")
+    date: Any = document.get("date")
     return {
         "commit": document["commit_hash"],
-        "date": int(date) if isinstance(date, int | float) else 0,
+        "date": int(date) if merge.is_time(date) else 0,
         "environment": str(document.get("env_name") or ""),
         "python": str(document.get("python") or ""),
         **{name: str(params.get(name) or "") for name in fields},

@@ -1,9 +1,14 @@
 import json
 import math
 import shutil
+import warnings
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mobileopt.errors import StoreError
 from mobileopt.store import Benchmark, Store, StoreWarning, cache, frame
@@ -194,6 +199,38 @@ def test_a_row_of_nonsense_never_stops_the_reading(store, column, value):
     result_file(store).write_text(json.dumps(document))
     with pytest.warns(StoreWarning, match="skipped"):
         assert set(store.frame(samples=True).benchmark) == {"size.track"}
+
+
+keys = st.sampled_from(["params", "commit_hash", "date", "env_name", "machine", "results", "x"])
+leaves = st.none() | st.integers() | st.floats() | st.text() | st.just("'a'")
+any_json = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(keys, inner))
+
+
+@given(any_json, any_json, any_json)
+@settings(max_examples=60, deadline=None)
+def test_no_content_of_a_file_stops_the_reading_or_the_checking(header, row, columns):
+    document = {"version": 2, "commit_hash": "c" * 40, "params": {}, "result_columns": [
+        "result", "params", "version", "started_at", "stats_repeat", "samples"]}  # fmt: skip
+    contents = [
+        header,
+        document | {"results": {"x": row}},
+        document | {"results": {"x": [row, [["'a'"]], "1", columns]}},
+        document | {"results": {"x": [[1.0], [["'a'"]], header, 1, row, columns]}},
+        document | {"results": {}, "date": row, "env_name": columns, "params": {"os": header}},
+        document | {"results": {"x": [[1.0], []]}, "mobileopt": {"cell_started_at": {"x": row}}},
+    ]
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(Path(folder) / "cache"))
+        store = Store(Path(folder) / "results")
+        store.add(entry())
+        for number, content in enumerate(contents):
+            path = store.path / "pixel6" / f"cccccccc-{number}.json"
+            path.write_text(json.dumps(content))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", StoreWarning)
+            found = store.frame(samples=True)
+        assert LATENCY.name in set(found.benchmark)
+        assert store.verify()
 
 
 def test_results_without_a_machine_are_skipped_with_a_warning_as_asv_does(store):
