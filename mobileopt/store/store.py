@@ -19,6 +19,7 @@ from mobileopt.store.merge import API_VERSION, Document, Row
 if TYPE_CHECKING:
     import pandas as pd  # pyright: ignore[reportMissingTypeStubs] - it ships none
 
+    from mobileopt.series import Series
     from mobileopt.store.problems import Problem
 
 MACHINE = "machine.json"
@@ -86,6 +87,15 @@ class Store:
         from mobileopt.store.frame import read
 
         return read(self.path, samples=samples)
+
+    def series(self, order: Sequence[str] = (), *, samples: bool = False) -> list[Series]:
+        """Every series of the store, in the `order` of commits given, oldest first.
+
+        Without an order the commits' dates decide; see `mobileopt.store.histories`.
+        """
+        from mobileopt.store.histories import histories
+
+        return histories(self.frame(samples=samples), order)
 
     def verify(self) -> list[Problem]:
         """Everything wrong with the store, in the order of its files; empty when all is well."""

@@ -71,6 +71,7 @@ def test_commits_outside_of_the_given_history_are_left_out(add):
     store = add(2, 2.0)
     (series,) = histories(store.frame(), ["2" * 40])
     assert series.values == (2.0,)
+    assert store.series(["2" * 40]) == [series]
     assert histories(store.frame(), ["f" * 40]) == []
 
 
@@ -98,3 +99,20 @@ def test_a_variant_is_read_from_its_parts_too(tmp_path, monkeypatch, params, nam
     (series,) = histories(store.frame())
     assert str(series.origin.variant) == VARIANT
     assert series.origin.settings == ()
+
+
+def test_parameters_that_are_no_variant_are_settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    store = Store(tmp_path / "results")
+    benchmark = Benchmark(
+        "x.track", "1", params=(("A/B",), ("..",)), param_names=("model", "recipe")
+    )
+    store.add(
+        Entry(
+            "1", {"machine": "pixel6"}, "1" * 40, START, Environment("py3.11"), benchmark, START,
+            ("A/B", ".."), (1.0,),
+        )
+    )  # fmt: skip
+    (series,) = store.series()
+    assert series.origin.variant is None
+    assert series.origin.settings == (("model", "A/B"), ("recipe", ".."))

@@ -159,6 +159,14 @@ def test_what_asv_merely_carries_along_does_not_beat_what_was_stored_meanwhile(b
     assert cells_of(together(restamped, together(base, meanwhile))) == expected
 
 
+def test_two_values_of_the_same_moment_come_out_the_same_in_either_order():
+    one, other = (
+        Document(HEADER, {"x": Row((), "1", 5, {(): Cell({"result": value}, 5)})})
+        for value in (1.0, 2.0)
+    )
+    assert text(together(one, other)) == text(together(other, one))
+
+
 def test_samples_dropped_without_a_new_measurement_stay_dropped():
     before = Cell({"result": 1.0, "samples": [1.0]}, 5)
     base = Document(HEADER, {"x": Row((), "1", 5, {(): before})})
