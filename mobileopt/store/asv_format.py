@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mobileopt.store import merge
+from mobileopt.store import documents
+from mobileopt.store.documents import Cell, Document, Json, Row
 from mobileopt.store.entry import Entry, milliseconds
-from mobileopt.store.merge import Cell, Document, Json, Row
 
 
 def to_document(entry: Entry, machine: Mapping[str, str]) -> Document:
@@ -48,7 +48,7 @@ def to_document(entry: Entry, machine: Mapping[str, str]) -> Document:
     # One combination alone is to asv a benchmark without parameters.
     alone = entry.benchmark.to_asv() | {"params": []}
     results.add_result(alone, outcome, entry.started_at, entry.duration, record_samples=True)
-    document = merge.parse(serialize(results))
+    document = documents.parse(serialize(results))
     row = document.rows[entry.benchmark.name]
     assert isinstance(row, Row)
     return Document(document.header, {entry.benchmark.name: _placed(row, entry)})

@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from mobileopt.errors import StoreError
-from mobileopt.store import merge, names
-from mobileopt.store.merge import Json
+from mobileopt.store import documents, names
+from mobileopt.store.documents import Json
 
 Value = str | int | float | bool | None
 
@@ -54,7 +54,7 @@ class Benchmark:
                 raise StoreError(f"parameter {name} of {self.name} is empty or repeats a value")
 
     @property
-    def axes(self) -> merge.Axes:
+    def axes(self) -> documents.Axes:
         """The parameters as asv writes them: by their `repr`."""
         return tuple(tuple(map(repr, axis)) for axis in self.params)
 
@@ -135,7 +135,7 @@ class Entry:
                 )
 
     @property
-    def key(self) -> merge.Combination:
+    def key(self) -> documents.Combination:
         """The combination as asv writes it."""
         return tuple(map(repr, self.combination))
 

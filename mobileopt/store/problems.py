@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from mobileopt.errors import StoreError
-from mobileopt.store import files, merge, names
+from mobileopt.store import documents, files, names
 from mobileopt.store.files import DamagedFileError, Json
 from mobileopt.store.store import BENCHMARKS, MACHINE, result_files
 
@@ -66,7 +66,7 @@ def _problems(root: Path) -> Iterator[Problem]:
             continue
         yield from _machine_problems(folder)
         for path in result_files(folder):
-            document: Json | None = yield from _json_problems(path, merge.API_VERSION)
+            document: Json | None = yield from _json_problems(path, documents.API_VERSION)
             if document is not None:
                 yield from _result_problems(path, document, versions)
                 yield from _collisions(path, document, commits)
@@ -113,7 +113,7 @@ def _result_problems(
     path: Path, document: Json, versions: dict[str, Any] | None
 ) -> Iterator[Problem]:
     try:
-        merge.check(document)
+        documents.check(document)
         commit = names.check_commit(document["commit_hash"])
     except StoreError as error:
         yield Problem(path, Kind.DAMAGED, str(error))
@@ -132,8 +132,8 @@ def _row_problems(
     path: Path, name: str, row: Json, versions: dict[str, Any] | None
 ) -> Iterator[Problem]:
     try:
-        merge.check_row(row)
-    except merge.MisfitError as error:
+        documents.check_row(row)
+    except documents.MisfitError as error:
         yield Problem(path, Kind.MISFIT, f"{name}: {error}")
     version = row.get("version")
     if versions is not None and version not in (None, versions.get(name)):

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mobileopt.errors import StoreError
-from mobileopt.store import files, merge, names
+from mobileopt.store import documents, files, merge, names
 from mobileopt.store.asv_format import file_name, serialize, to_document
+from mobileopt.store.documents import API_VERSION, Document, Row
 from mobileopt.store.entry import Benchmark, Entry
 from mobileopt.store.files import DamagedFileError, Json
-from mobileopt.store.merge import API_VERSION, Document, Row
 
 if TYPE_CHECKING:
     import pandas as pd  # pyright: ignore[reportMissingTypeStubs] - it ships none
@@ -77,7 +77,7 @@ class Store:
             with self._locked(folder.name) as target:
                 _machine_fields(target, machine)
                 for path in result_files(folder):
-                    document = merge.parse(files.read_json(path))
+                    document = documents.parse(files.read_json(path))
                     changed += merge_into(target / path.name, document)
                     _record(target / path.name, files.read_lines(sidecar(path)))
         return changed
@@ -127,9 +127,9 @@ class Store:
         machine = names.check_machine(str(results.params["machine"]))
         names.check_environment(results.env_name)
         names.check_commit(results.commit_hash)
-        document = merge.parse(serialize(results))
+        document = documents.parse(serialize(results))
         if base is not None:
-            document = merge.restamp(document, merge.parse(base))
+            document = merge.restamp(document, documents.parse(base))
         with self._locked(machine) as folder:
             name = file_name(results.commit_hash, results.env_name)
             merge_into(folder / name, document, removed)
@@ -212,9 +212,9 @@ def merge_into(path: Path, document: Document, removed: Mapping[str, int] | None
     if stored is None:
         merged = merge.Merged(document)
     else:
-        merged = merge.merge(merge.without(merge.parse(stored), removed or {}), document)
-    out = merge.dump(merged.document)
-    if stored is not None and merge.canonical(out) == merge.canonical(stored):
+        merged = merge.merge(merge.without(documents.parse(stored), removed or {}), document)
+    out = documents.dump(merged.document)
+    if stored is not None and documents.canonical(out) == documents.canonical(stored):
         return False
     records = [_replaced_record(name, row) for name, row in merged.replaced.items()]
     files.append_lines(sidecar(path), _unrecorded(path, records))
@@ -284,8 +284,8 @@ def _object(value: Any) -> Json:
 def _extended(old: Json, new: Json) -> list[list[str]]:
     """The parameters of a benchmark registered again: append-only within one version."""
     try:
-        before = merge.parse_axes(old.get("params"))
-    except merge.MisfitError:
+        before = documents.parse_axes(old.get("params"))
+    except documents.MisfitError:
         return new["params"]
     after: list[list[str]] = new["params"]
     if old.get("version") != new["version"] or len(before) != len(after):
@@ -299,10 +299,10 @@ def _read_or_quarantine(path: Path) -> Json | None:
         stored = files.read_json(path)
         if path.name not in (MACHINE, BENCHMARKS):
             _check_version(path, stored)
-            merge.check(stored)
+            documents.check(stored)
     except FileNotFoundError:
         return None
-    except (DamagedFileError, merge.FormatError) as error:
+    except (DamagedFileError, documents.FormatError) as error:
         files.quarantine(path, str(error))
         return None
     return stored
@@ -353,12 +353,12 @@ def _unrecorded(path: Path, records: list[Json]) -> list[Json]:
 
 def _identity(record: Json) -> str:
     if record.get("kind") != "run":
-        return merge.canonical(files.strict(record))
+        return documents.canonical(files.strict(record))
     keys = ("run", "benchmark", "version", "combination")
-    return merge.canonical([record.get(key) for key in keys])
+    return documents.canonical([record.get(key) for key in keys])
 
 
 def _replaced_record(name: str, row: Row | list[Any]) -> Json:
-    values = merge.dump_row(row)[0] if isinstance(row, Row) else row
-    columns = dict(zip(merge.COLUMNS, values, strict=False))
+    values = documents.dump_row(row)[0] if isinstance(row, Row) else row
+    columns = dict(zip(documents.COLUMNS, values, strict=False))
     return {"kind": "replaced", "benchmark": name, "row": columns}

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobileopt.errors import StoreError
-from mobileopt.store import files, merge
+from mobileopt.store import documents, files
 
 Array = NDArray[Any]
 Identity = tuple[str, int, int, int]
@@ -94,7 +94,7 @@ class Builder:
         """Read one file; a damaged file or row is skipped with a StoreWarning."""
         try:
             identity = identify(root, path)
-            document = merge.check(files.read_json(path))
+            document = documents.check(files.read_json(path))
         except FileNotFoundError:
             return  # moved by a writer between the listing and now
         except StoreError as error:
@@ -102,7 +102,7 @@ class Builder:
             return
         self._identities.append(identity)
         self._headers.append(_header(document))
-        times, columns = merge.own_times(document), document["result_columns"]
+        times, columns = documents.own_times(document), document["result_columns"]
         raws: list[Raw] = []
         for name, values in document["results"].items():
             row = dict(zip(columns, values, strict=False))
@@ -133,8 +133,8 @@ class Builder:
         text = json.dumps(row.get("params") or [])
         size = self._sizes.get(text)
         if size is None:
-            size = self._sizes[text] = math.prod(map(len, merge.parse_axes(row.get("params"))))
-        merge.check_lengths(row, size)
+            size = self._sizes[text] = math.prod(map(len, documents.parse_axes(row.get("params"))))
+        documents.check_lengths(row, size)
         return size
 
     def _add_rows(self, raws: list[Raw], path: Path) -> None:
@@ -202,7 +202,7 @@ def _header(document: dict[str, Any]) -> dict[str, Any]:
     date: Any = document.get("date")
     return {
         "commit": document["commit_hash"],
-        "date": int(date) if merge.is_time(date) else 0,
+        "date": int(date) if documents.is_time(date) else 0,
         "environment": str(document.get("env_name") or ""),
         "python": str(document.get("python") or ""),
         **{name: str(params.get(name) or "") for name in fields},

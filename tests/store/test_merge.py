@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from mobileopt.errors import StoreError
 from mobileopt.store import merge
-from mobileopt.store.merge import Cell, Document, Row
+from mobileopt.store.documents import (
+    COLUMNS,
+    Cell,
+    Document,
+    MisfitError,
+    Row,
+    canonical,
+    dump,
+    is_good,
+    parse,
+    parse_row,
+)
 
 HEADER = {
     "commit_hash": "a" * 40,
@@ -33,7 +44,7 @@ few = settings(max_examples=40, deadline=None)
 def cells(draw):
     value = draw(st.one_of(numbers, st.none(), st.just(math.nan), st.just(math.inf)))
     columns = {} if value is None else {"result": value}
-    if merge.is_good(value):
+    if is_good(value):
         columns |= {"stats_ci_99_a": value, "samples": draw(st.lists(numbers, max_size=3))}
     return Cell(columns, draw(times))
 
@@ -48,7 +59,8 @@ def rows(draw, versions=("1",)):
     measured = {combination: draw(cells()) for combination in sorted(asked)}
     start = max([cell.started_at for cell in measured.values()], default=draw(times))
     duration = draw(st.one_of(st.none(), numbers))
-    return Row(axes, draw(st.sampled_from(versions)), start, measured, duration)
+    profile = draw(st.sampled_from([None, "eJ1", "eJ2"]))
+    return Row(axes, draw(st.sampled_from(versions)), start, measured, duration, profile)
 
 
 @st.composite
@@ -59,7 +71,7 @@ def documents(draw, versions=("1",)):
 
 
 def text(document):
-    return merge.canonical(merge.dump(document))
+    return canonical(dump(document))
 
 
 def together(*parts):
@@ -77,7 +89,7 @@ def good(document):
 
 def cells_of(document):
     return {
-        (name, combination): (cell.started_at, merge.canonical(cell.columns))
+        (name, combination): (cell.started_at, canonical(cell.columns))
         for name, row in document.rows.items()
         for combination, cell in row.cells.items()
     }
@@ -136,7 +148,7 @@ def test_what_a_new_version_replaces_is_handed_back(one, other):
 @few
 @given(documents(("1", "2")))
 def test_a_document_read_back_is_the_one_written(document):
-    read = merge.parse(json.loads(json.dumps(merge.dump(document))))
+    read = parse(json.loads(json.dumps(dump(document))))
     assert text(read) == text(document)
     assert cells_of(read) == cells_of(document)
 
@@ -165,6 +177,14 @@ def test_two_values_of_the_same_moment_come_out_the_same_in_either_order():
         for value in (1.0, 2.0)
     )
     assert text(together(one, other)) == text(together(other, one))
+
+
+def test_rows_of_one_moment_with_other_parameters_settle_after_one_merge():
+    one = Document(HEADER, {"x": Row((("'a'",), ("'a'",)), "1", 1, {})})
+    other = Document(HEADER, {"x": Row((("'a'", "'b'"), ("'b'",)), "1", 1, {})})
+    once = together(one, other)
+    assert text(once) == text(together(other, one))
+    assert text(together(once, one)) == text(together(once, other)) == text(once)
 
 
 def test_samples_dropped_without_a_new_measurement_stay_dropped():
@@ -212,13 +232,13 @@ def raw(**columns):
     ],
 )
 def test_a_row_that_does_not_fit_its_parameters_is_refused(columns):
-    with pytest.raises(merge.MisfitError):
-        merge.parse_row(raw(**columns))
+    with pytest.raises(MisfitError):
+        parse_row(raw(**columns))
 
 
 def test_a_row_that_does_not_fit_gives_way_to_one_that_does_and_is_handed_back():
     misfit = ["misfit", [["'a'"]]]
-    row = merge.parse_row(raw())
+    row = parse_row(raw())
     merged = merge.merge(Document(HEADER, {"x": misfit}), Document(HEADER, {"x": row}))
     assert merged.document.rows == {"x": row}
     assert merged.replaced == {"x": misfit}
@@ -236,7 +256,7 @@ any_json = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(
 @given(any_json, any_json)
 def test_no_json_makes_parsing_fail_with_anything_but_a_store_error(one, other):
     shell = {"version": 2, "commit_hash": "a", "params": {}, "results": {}}
-    shell["result_columns"] = list(merge.COLUMNS)
+    shell["result_columns"] = list(COLUMNS)
     extra = {"mobileopt": {"cell_started_at": other}}
     for changes in (
         {},
@@ -247,7 +267,7 @@ def test_no_json_makes_parsing_fail_with_anything_but_a_store_error(one, other):
         document = shell | extra | changes if changes else one
         if isinstance(document, dict):
             with contextlib.suppress(StoreError):
-                merge.dump(merge.parse(document))
+                dump(parse(document))
 
 
 def test_every_column_of_asv_is_known():
@@ -256,4 +276,4 @@ def test_every_column_of_asv_is_known():
     from mobileopt.store.asv_format import serialize
 
     results = Results({"machine": "m"}, {}, "a" * 40, 1, "3.11", "env", {})
-    assert tuple(serialize(results)["result_columns"]) == merge.COLUMNS
+    assert tuple(serialize(results)["result_columns"]) == COLUMNS
