@@ -1,0 +1,235 @@
+"""Result files as columns of numbers: what is read from them once, and kept by file identity.
+
+A table has three levels, each an array a column: files, rows (one benchmark of one file) and
+cells (one parameter combination). Texts are kept once and referred to by index, so that a store
+of millions of cells is tens of bytes a cell and loads as fast as the disk gives it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobileopt.errors import StoreError
+from mobileopt.store import documents, files
+
+Array = NDArray[Any]
+Identity = tuple[str, int, int, int]
+"""A file: its path below the store, size, modification time (ns) and inode."""
+
+MEASURED, SKIPPED, FAILED = range(3)
+ROW_DTYPES = {"file": "i4", "benchmark": "i4", "version": "i4", "axes": "i4", "size": "i4"}
+CELL_DTYPES = {
+    "value": "f8",
+    "ci_low": "f8",
+    "ci_high": "f8",
+    "started_at": "i8",
+    "n": "i4",
+    "status": "i1",
+    "kept": "i4",
+}
+
+
+Raw = tuple[str, dict[str, Any], int, list[int | None] | None]
+"""A row as it was read: its benchmark, columns by name, number of cells, the cells' times."""
+_SOURCES = {
+    "value": "result",
+    "ci_low": "stats_ci_99_a",
+    "ci_high": "stats_ci_99_b",
+    "n": "stats_repeat",
+}
+
+
+@dataclass
+class Table:
+    """The columns of a set of result files. `samples` is flat, `kept` counts a cell's."""
+
+    identities: list[Identity]
+    headers: list[dict[str, Any]]
+    texts: list[str]
+    rows: dict[str, Array]
+    cells: dict[str, Array]
+    samples: Array
+
+    @property
+    def row_of_cell(self) -> Array:
+        """The index of each cell's row."""
+        return np.repeat(np.arange(len(self.rows["size"])), self.rows["size"])
+
+
+def empty() -> Table:
+    """A table of no files."""
+    rows = {name: np.empty(0, dtype) for name, dtype in ROW_DTYPES.items()}
+    cells = {name: np.empty(0, dtype) for name, dtype in CELL_DTYPES.items()}
+    return Table([], [], [], rows, cells, np.empty(0, "f8"))
+
+
+def identify(root: Path, path: Path) -> Identity:
+    """What tells a file from what it was: every save gives it a new inode and time."""
+    status = path.stat()
+    name = path.relative_to(root).as_posix()
+    return (name, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+class Builder:
+    """Gathers result files, one after the other, into a Table."""
+
+    def __init__(self) -> None:
+        self._identities: list[Identity] = []
+        self._headers: list[dict[str, Any]] = []
+        self._texts: dict[str, int] = {}
+        self._sizes: dict[str, int] = {}
+        self._rows: list[tuple[int, ...]] = []
+        self._cells: dict[str, list[Array]] = {name: [] for name in CELL_DTYPES}
+        self._samples: list[Array] = []
+
+    def add(self, root: Path, path: Path) -> None:
+        """Read one file; a damaged file or row is skipped with a StoreWarning."""
+        try:
+            identity = identify(root, path)
+            document = documents.check(files.read_json(path))
+        except FileNotFoundError:
+            return  # moved by a writer between the listing and now
+        except StoreError as error:
+            files.warn(f"{path} was skipped: {error}")
+            return
+        self._identities.append(identity)
+        self._headers.append(_header(document))
+        times, columns = documents.own_times(document), document["result_columns"]
+        raws: list[Raw] = []
+        for name, values in document["results"].items():
+            row = dict(zip(columns, values, strict=False))
+            try:
+                raws.append((name, row, self._size(row), times.get(name)))
+            except StoreError as error:
+                files.warn(f"{name} of {path} was skipped: {error}")
+        self._add_rows(raws, path)
+
+    def table(self) -> Table:
+        """What was gathered."""
+        rows = np.array(self._rows, "i4").reshape(-1, len(ROW_DTYPES))
+        cells = {
+            name: np.concatenate([np.empty(0, CELL_DTYPES[name]), *arrays])
+            for name, arrays in self._cells.items()
+        }
+        return Table(
+            self._identities,
+            self._headers,
+            list(self._texts),
+            {name: rows[:, index] for index, name in enumerate(ROW_DTYPES)},
+            cells,
+            np.concatenate([np.empty(0), *self._samples]),
+        )
+
+    def _size(self, row: dict[str, Any]) -> int:
+        # The same parameters stand in thousands of files: each is checked once.
+        text = json.dumps(row.get("params") or [])
+        size = self._sizes.get(text)
+        if size is None:
+            size = self._sizes[text] = math.prod(map(len, documents.parse_axes(row.get("params"))))
+        documents.check_lengths(row, size)
+        return size
+
+    def _add_rows(self, raws: list[Raw], path: Path) -> None:
+        """Convert many rows at once, which is what is fast; find the bad one if there is one."""
+        if not raws:
+            return
+        try:
+            columns, samples = _cell_columns(raws)
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+            if len(raws) == 1:
+                files.warn(f"{raws[0][0]} of {path} was skipped: {error}")
+            else:
+                for each in raws:
+                    self._add_rows([each], path)
+            return
+        for name, column in columns.items():
+            self._cells[name].append(column)
+        self._samples.append(samples)
+        for name, row, size, _ in raws:
+            identity = (name, row.get("version") or "", json.dumps(row.get("params") or []))
+            texts = (self._texts.setdefault(str(each), len(self._texts)) for each in identity)
+            self._rows.append((len(self._headers) - 1, *texts, size))
+
+
+def kept(table: Table, keep: Array) -> Table:
+    """The table of only some files: `keep` is one truth a file."""
+    rows_kept = keep[table.rows["file"]] if len(keep) else np.empty(0, bool)
+    cells_kept = np.repeat(rows_kept, table.rows["size"])
+    samples_kept = np.repeat(cells_kept, table.cells["kept"])
+    renumbered = np.cumsum(keep) - 1
+    rows = {name: column[rows_kept] for name, column in table.rows.items()}
+    rows["file"] = renumbered[rows["file"]].astype("i4")
+    chosen = np.flatnonzero(keep)
+    return Table(
+        [table.identities[index] for index in chosen],
+        [table.headers[index] for index in chosen],
+        table.texts,
+        rows,
+        {name: column[cells_kept] for name, column in table.cells.items()},
+        table.samples[samples_kept],
+    )
+
+
+def joined(one: Table, other: Table) -> Table:
+    """The files of both, those of `one` first."""
+    index = {text: number for number, text in enumerate(one.texts)}
+    moved = np.array([index.setdefault(text, len(index)) for text in other.texts], "i4")
+    rows = dict(other.rows)
+    rows["file"] = rows["file"] + len(one.headers)
+    for name in ("benchmark", "version", "axes"):
+        rows[name] = moved[rows[name]] if len(rows[name]) else rows[name]
+    return Table(
+        one.identities + other.identities,
+        one.headers + other.headers,
+        list(index),
+        {name: np.concatenate([one.rows[name], rows[name]]) for name in ROW_DTYPES},
+        {name: np.concatenate([one.cells[name], other.cells[name]]) for name in CELL_DTYPES},
+        np.concatenate([one.samples, other.samples]),
+    )
+
+
+def _header(document: dict[str, Any]) -> dict[str, Any]:
+    params = document["params"]
+    fields = ("machine", "os", "arch", "cpu", "num_cpu", "ram")
+    date: Any = document.get("date")
+    return {
+        "commit": document["commit_hash"],
+        "date": int(date) if documents.is_time(date) else 0,
+        "environment": str(document.get("env_name") or ""),
+        "python": str(document.get("python") or ""),
+        **{name: str(params.get(name) or "") for name in fields},
+    }
+
+
+def _cell_columns(raws: list[Raw]) -> tuple[dict[str, Array], Array]:
+    """The cells of some rows, and their samples; raises ValueError and its like on nonsense."""
+    lists: dict[str, list[Any]] = {name: [] for name in _SOURCES.values()}
+    starts: list[int] = []
+    samples: list[list[float]] = []
+    for _, row, size, times in raws:
+        for name, values in lists.items():
+            values.extend(row.get(name) or [None] * size)
+        start = int(row.get("started_at") or 0)
+        own = times if times is not None and len(times) == size else [start] * size
+        starts.extend(start if time is None else time for time in own)
+        taken: list[list[float] | None] = row.get("samples") or [None] * size
+        samples.extend(each or [] for each in taken)
+    columns = {name: np.array(lists[source], "f8") for name, source in _SOURCES.items()}
+    if columns["value"].ndim != 1:
+        raise ValueError("a value is a list")
+    kept = np.fromiter(map(len, samples), "i4", len(samples))
+    status = np.where(np.isfinite(columns["value"]), MEASURED, SKIPPED)
+    unmeasured = np.flatnonzero(status)
+    status[[index for index in unmeasured if lists["result"][index] is None]] = FAILED
+    columns["n"] = np.where(kept > 0, kept, np.nan_to_num(columns["n"]))
+    columns |= {"status": status, "kept": kept, "started_at": np.array(starts, "i8")}
+    flat = np.array(list(chain.from_iterable(samples)), "f8")
+    return {name: columns[name].astype(dtype) for name, dtype in CELL_DTYPES.items()}, flat
