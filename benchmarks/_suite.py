@@ -1,8 +1,10 @@
 """What the benchmarks share: the parameters, and artifacts exported once a commit.
 
 asv stores results by position, so these lists are literal and only ever grow at their end; taken
-from a registry, or from what is installed, they would relabel history without a word. This is the only file of the suite that imports mobileopt, and only when a benchmark runs: discovery
-imports every file here, for old commits too.
+from a registry, or from what is installed, they would relabel history without a word.
+
+This is the only file of the suite that imports mobileopt, and only when a benchmark runs:
+discovery imports every file here, for old commits too.
 """
 
 from __future__ import annotations
