@@ -54,10 +54,6 @@ class Recipe:
         return "-".join(self.words)
 
 
-BASELINE = Recipe()
-"""Unfused float NCHW eager: what every ratio and every error is taken against."""
-
-
 @dataclass(frozen=True, order=True)
 class Variant:
     """A model and a recipe; the identity of a result everywhere."""
@@ -92,3 +88,7 @@ def _check_word(what: str, word: str) -> None:
             f"{what} {word[:80]!r} is not a name of lower-case letters, digits and single "
             "underscores, at most 64 long"
         )
+
+
+BASELINE = Recipe()
+"""Unfused float NCHW eager: what every ratio and every error is taken against."""

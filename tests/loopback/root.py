@@ -115,7 +115,9 @@ class Root:
         self.set_properties()
         self.thermal()
         self.battery()
-        self.write("state/dumpsys.power", "POWER MANAGER\n  mWakefulness=Asleep\n  mIsPowered=true\n")
+        self.write(
+            "state/dumpsys.power", "POWER MANAGER\n  mWakefulness=Asleep\n  mIsPowered=true\n"
+        )
         self.write("state/settings.global.low_power", "0\n")
         self._proc()
         for first in CLUSTERS:

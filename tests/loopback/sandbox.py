@@ -29,7 +29,7 @@ LOADER = (
 TOOLS = (
     "basename cat chmod chown cmp cp cut date dd df dirname du echo env expr false file find "
     "grep head hostname id kill ln ls md5sum mkdir mktemp mv nohup od printf ps pwd readlink "
-    "realpath rm rmdir sed sha1sum sha256sum sleep sort stat tail taskset tee test timeout "
+    "realpath rm rmdir sed setsid sha1sum sha256sum sleep sort stat tail taskset tee test timeout "
     "touch tr true uname uniq uptime wc which xargs"
 )
 
@@ -160,7 +160,9 @@ class Sandbox:
 
     def _proc(self) -> list[str]:
         names = ("loadavg", "uptime", "meminfo", "cpuinfo")
-        pairs = (("--ro-bind", f"{self.root.folder}/proc/{name}", f"/proc/{name}") for name in names)
+        pairs = (
+            ("--ro-bind", f"{self.root.folder}/proc/{name}", f"/proc/{name}") for name in names
+        )
         return [word for pair in pairs for word in pair]
 
     def _python(self) -> list[str]:

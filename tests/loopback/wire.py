@@ -81,9 +81,7 @@ class Stream:
         """Send, and wait until it was consumed."""
         with self._writing:
             for start in range(0, len(data), MAX_DATA):
-                self.connection.send(
-                    WRTE, self.local, self.remote, data[start : start + MAX_DATA]
-                )
+                self.connection.send(WRTE, self.local, self.remote, data[start : start + MAX_DATA])
                 self.acknowledged.acquire()
                 if self.closed.is_set():
                     raise StreamClosedError
