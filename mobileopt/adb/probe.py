@@ -18,7 +18,7 @@ from mobileopt.device import (
     parse_properties,
     parse_state,
 )
-from mobileopt.errors import AbiError, InputError, PermanentDeviceError
+from mobileopt.errors import AbiError, PermanentDeviceError, ProgramError
 
 _DESCRIBE = """
 echo "$1 properties"; getprop
@@ -99,5 +99,7 @@ def _sections(phone: Phone, script: str, deadline: float) -> dict[str, str]:
         name, _, body = part.partition("\n")
         sections[name.strip()] = body
     if "end" not in sections:
-        raise InputError(f"{phone} did not finish describing itself: {result.stderr[:200]!r}")
+        raise ProgramError(
+            "command_failed", f"{phone} did not finish describing itself: {result.stderr[:200]!r}"
+        )
     return sections
