@@ -4,11 +4,11 @@
     for phone in server.phones():           # one a transport, whatever its state
         print(phone.shell(["uname", "-m"]).stdout)
 
-`probe` reads what a phone is and how it is; `fleet` finds the usable ones; `performance` holds
-its clock steady. Nothing outside this package imports adbutils.
+`files` pushes and pulls; `probe` reads what a phone is and how it is; `fleet` finds the usable
+ones; `performance` holds a clock steady. Nothing outside this package imports adbutils.
 """
 
-from mobileopt.adb.phone import WORK, Phone, Pulled, Pushed, Result, again
+from mobileopt.adb.phone import WORK, Phone, Result, again
 from mobileopt.adb.server import Server, Transport
 
-__all__ = ["WORK", "Phone", "Pulled", "Pushed", "Result", "Server", "Transport", "again"]
+__all__ = ["WORK", "Phone", "Result", "Server", "Transport", "again"]

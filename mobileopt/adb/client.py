@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import adbutils
+from adbutils import Sync
 
 from mobileopt.errors import (
     AccessError,
@@ -26,6 +27,8 @@ from mobileopt.errors import (
     DeviceError,
     ServerError,
 )
+
+__all__ = ["Client", "Output", "Sync", "meaning", "run"]
 
 T = TypeVar("T")
 

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from mobileopt.adb import files
 from mobileopt.adb.phone import WORK, Phone
 from mobileopt.errors import DeviceError, NotReadyError
 
@@ -54,7 +55,7 @@ def restore(phone: Phone) -> bool:
 
 def _undo(phone: Phone) -> None:
     phone.shell([*_SET, "false"])
-    phone.remove(MARK)
+    files.remove(phone, MARK)
 
 
 def _owner(pid: int) -> str:

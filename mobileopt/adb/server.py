@@ -62,7 +62,7 @@ class Server:
         client = self.client()
         # A stale transport of this address would be reported as "already connected".
         client.within(seconds, address, "disconnecting", partial(client.disconnect, address))
-        said = client.within(seconds, address, "connecting", partial(client.connect, address))
+        said = client.within(seconds, address, "connecting", lambda: client.connect(address))
         if "connected to" not in said or "cannot" in said or "unable" in said:
             if "authenticate" in said:
                 raise AccessError(f"{address} has not authorized this computer; accept it there")

@@ -36,7 +36,7 @@ class Runner(Protocol):
     """What a runner's module has."""
 
     @property
-    def SUFFIXES(self) -> tuple[str, ...]:  # noqa: N802  a module's constant
+    def SUFFIXES(self) -> tuple[str, ...]:
         """Endings of the artifact files it takes: `.ptl`."""
         ...
 

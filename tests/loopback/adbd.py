@@ -99,6 +99,7 @@ class Shell:
 
     def run(self, line: str) -> None:
         """Run one command line through the shell, in a process group of its own."""
+        self.phone.root.account()
         process = subprocess.Popen(
             ["/bin/sh", "-c", self.phone.root.inside(line)],
             cwd=self.phone.root.folder,

@@ -218,15 +218,11 @@ class Root:
         shutil.rmtree(target) if target.is_dir() else target.unlink()
 
     def _add(self, policy: str, khz: int, ticks: int) -> None:
-        rows = dict(map(int, row.split()) for row in self._residency(policy))
+        lines = self.read(f"{policy}/stats/time_in_state").splitlines()
+        rows = {int(step): int(spent) for step, _, spent in (li.partition(" ") for li in lines)}
         rows[khz] = rows.get(khz, 0) + ticks
         text = "".join(f"{step} {spent}\n" for step, spent in rows.items())
         self.write(f"{policy}/stats/time_in_state", text)
-
-    def _residency(self, policy: str):
-        for line in self.read(f"{policy}/stats/time_in_state").splitlines():
-            step, spent = line.split()
-            yield f"{step} {spent}"
 
     def _cluster(self, first: int) -> None:
         cpus, steps, capacity, _ = CLUSTERS[first]
