@@ -13,12 +13,12 @@ import socket
 import struct
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-import adbutils
-from adbutils import Sync
+import adbutils  # pyright: ignore[reportMissingTypeStubs]  typed inline, without py.typed
+from adbutils import Sync  # pyright: ignore[reportMissingTypeStubs]
 
 from mobileopt.errors import (
     AccessError,
@@ -94,7 +94,7 @@ class Client(adbutils.AdbClient):
         return connection
 
     @contextlib.contextmanager
-    def _deadline(self, seconds: float) -> Iterator[None]:
+    def _deadline(self, seconds: float) -> Generator[None, None, None]:
         self._cut = False
         timer = threading.Timer(seconds, self._cut_all)
         timer.daemon = True

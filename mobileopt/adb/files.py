@@ -13,12 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from mobileopt.adb.phone import NOT_FOUND, WORK, Phone
 from mobileopt.artifact import digest
 from mobileopt.errors import (
     ConnectionLostError,
+    DeadlineError,
     InputError,
     OutputError,
     PermanentDeviceError,
@@ -83,6 +84,8 @@ def push(
         _verify(phone, part, wanted, size)
         phone.check(["chmod", f"{mode:o}", part])
         phone.check(["mv", "-f", part, target])
+    except (ConnectionLostError, DeadlineError):
+        raise  # nobody there to clean up; the next push starts the part anew
     except BaseException:
         with contextlib.suppress(TransientDeviceError, PermanentDeviceError):
             phone.shell(["rm", "-f", part], deadline=5)
@@ -156,7 +159,8 @@ def _send(
     phone: Phone, local: Path, part: str, deadline: float, progress: Callable[[int], None] | None
 ) -> None:
     with local.open("rb") as file:
-        send = partial(phone.sync.push, _Counted(file, progress), part, 0o600)
+        counted = cast(BinaryIO, _Counted(file, progress))  # adbutils only ever reads it
+        send = partial(phone.sync.push, counted, part, 0o600)
         try:
             phone.talk(f"pushing {local.name!r}", deadline, send)
         except ConnectionLostError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from mobileopt.adb import files
@@ -21,7 +21,7 @@ _SET = ("cmd", "power", "set-fixed-performance-mode-enabled")
 
 
 @contextlib.contextmanager
-def fixed(phone: Phone) -> Iterator[bool]:
+def fixed(phone: Phone) -> Generator[bool, None, None]:
     """Hold the phone at fixed performance; gives whether it can, which many cannot.
 
     Restored at the end whatever happens; should the phone be out of reach then, the mark stays

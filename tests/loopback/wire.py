@@ -111,7 +111,7 @@ class Connection:
 
     def serve(self) -> None:
         """Answer until the connection is gone."""
-        with contextlib.suppress(OSError, EOFError, struct.error):
+        with contextlib.suppress(OSError, EOFError, struct.error, StreamClosedError):
             while True:
                 self._answer(*self._receive())
         self.close()
