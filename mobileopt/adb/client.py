@@ -14,7 +14,7 @@ import struct
 import subprocess
 import threading
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import adbutils  # pyright: ignore[reportMissingTypeStubs]  typed inline, without py.typed
@@ -60,13 +60,27 @@ class Output:
     code: int
 
 
+@dataclass
+class _Conversation:
+    """The connections of one deed, to be cut when its time is up."""
+
+    connections: list[adbutils.AdbConnection] = field(default_factory=list[adbutils.AdbConnection])
+    cut: bool = False
+
+    def end(self) -> None:
+        """Wake up whoever waits for an answer; no new connection is made any more."""
+        self.cut = True
+        for connection in self.connections:
+            with contextlib.suppress(OSError, adbutils.AdbError):
+                connection.conn.shutdown(socket.SHUT_RDWR)
+
+
 class Client(adbutils.AdbClient):
     """A connection to one adb server; for one thread."""
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__(host=host, port=port)
-        self._open: list[adbutils.AdbConnection] = []
-        self._cut = False
+        self._now = _Conversation()
 
     def within(self, seconds: float, who: str, what: str, deed: Callable[[], T]) -> T:
         """Do a deed that talks to the server, all of it within so many seconds.
@@ -75,14 +89,14 @@ class Client(adbutils.AdbClient):
         AccessError, ConnectionLostError or ServerError for what went wrong before.
         """
         late = f"{who} did not finish {what} within {seconds:g} s"
-        with self._deadline(seconds):
+        with self._conversation(seconds) as now:
             try:
                 result = deed()
             except FAULTS as error:
-                if self._cut:
+                if now.cut:
                     raise DeadlineError(late) from error
                 raise meaning(error, who, what) from error
-            if self._cut:
+            if now.cut:
                 raise DeadlineError(late)
             return result
 
@@ -90,35 +104,28 @@ class Client(adbutils.AdbClient):
         """Connect to the server and remember it, to cut it when time is up."""
         self._find_server()
         connection = super().make_connection(timeout)
-        self._open.append(connection)
+        self._now.connections.append(connection)
+        if self._now.cut:  # the timer may have passed over the list before this was on it
+            raise adbutils.AdbError("time is up")
         return connection
 
     @contextlib.contextmanager
-    def _deadline(self, seconds: float) -> Generator[None, None, None]:
-        self._cut = False
-        timer = threading.Timer(seconds, self._cut_all)
+    def _conversation(self, seconds: float) -> Generator[_Conversation, None, None]:
+        self._now = now = _Conversation()
+        timer = threading.Timer(seconds, now.end)
         timer.daemon = True
         timer.start()
         try:
-            yield
+            yield now
         finally:
             timer.cancel()
-            for connection in self._open:
+            for connection in now.connections:
                 connection.close()
-            self._open.clear()
-
-    def _cut_all(self) -> None:
-        self._cut = True
-        for connection in self._open:
-            with contextlib.suppress(OSError, adbutils.AdbError):
-                connection.conn.shutdown(socket.SHUT_RDWR)
 
     def _find_server(self) -> None:
         # adbutils would start a server on the port of the environment, not on this one, and
         # a local one when a remote one is away.
         where = f"{self.host}:{self.port}"
-        if self._cut:
-            raise adbutils.AdbError("time is up")
         if _listens(self.host, self.port):
             return
         if self.host not in LOCAL:

@@ -67,7 +67,9 @@ class Symptom:
 
 SHELL = (
     Symptom(
-        r"not executable: \d\d-bit ELF|Exec format error|cannot execute binary",
+        # some shells try to read a foreign binary as a script
+        r"not executable: \d\d-bit ELF|Exec format error|cannot execute binary|"
+        r"\x7fELF|[Ss]yntax error: ",
         "wrong_abi",
         "it is built for another processor than the phone's",
     ),
@@ -100,7 +102,7 @@ def failure(
 ) -> ProgramError:
     """The named error for a program that failed, by the first symptom in what it printed."""
     text = f"{stderr}\n{stdout}"
-    shell = SHELL if code in (1, 126, 127) else ()
+    shell = SHELL if code in (1, 2, 126, 127) else ()
     for symptom in (*symptoms, *shell):
         found = re.search(symptom.pattern, text, re.MULTILINE)
         if found:

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobileopt.adb import WORK, files
+from mobileopt.adb import WORK, files, probe
 from mobileopt.artifact import Input
 from mobileopt.errors import CapabilityError, MeasurementError, ProgramError
-from mobileopt.run import Plan
+from mobileopt.run import Plan, Validity
+from mobileopt.runners import Outcome
 from mobileopt.runners import speed_benchmark_torch as runner
+from mobileopt.validity import gate, judge
 from tests.loopback.models import make
 from tests.runners.outputs import captured, cases
 
@@ -35,6 +37,8 @@ DOCUMENTED = [
     ("missing_engine", 134, "Didn't find engine for operation quantized::conv2d_prepack NoQEngine"),
     ("wrong_abi", 126, "sh: /data/local/tmp/sb: not executable: 64-bit ELF file"),
     ("wrong_abi", 1, "sh: /data/local/tmp/sb: not executable: 64-bit ELF file"),
+    ("wrong_abi", 127, "E: /data/local/tmp/sb[2]: \x7fELF\x02\x01: inaccessible or not found"),
+    ("wrong_abi", 1, "E: /data/local/tmp/sb[2]: syntax error: unexpected EOF"),
     ("missing_library", 127, "sb: error while loading shared libraries: libc10.so: cannot open"),
     ("missing_library", 127, 'CANNOT LINK EXECUTABLE "./sb": library "libc++_shared.so" not found'),
     ("missing_program", 127, "sh: /data/local/tmp/sb: inaccessible or not found"),
@@ -187,7 +191,7 @@ def test_inputs_the_program_cannot_make_are_refused(wrong):
         runner.command("/p", "/m", [wrong], PLAN)
 
 
-def run_on(phone, root, model: Path, program: str, plan: Plan, inputs) -> object:
+def run_on(phone, root, model: Path, program: str, plan: Plan, inputs) -> Outcome:
     source = Path(__file__).parents[1] / "loopback/speed_benchmark_torch.py"
     installed = root.install(source, program)
     files.push(phone, model, f"{WORK}/models/{model.name}")
@@ -229,6 +233,28 @@ def test_a_crash_at_the_end_is_a_doubt_on_a_phone(connected, models):
     assert len(outcome.doubts) == 1
 
 
+def judged_run(connected, models: Path) -> Validity:
+    """What a collector does, from the gate to the verdict."""
+    phone, root, model = connected.phone, connected.root, models / "conv.pt"
+    device = probe.describe(phone)
+    before = gate(device, lambda: probe.state(phone))
+    outcome = run_on(phone, root, model, PROGRAM, Plan(iterations=50), [IMAGE])
+    after = probe.state(phone, closing=True)
+    return judge(device, before, after, doubts=outcome.doubts)
+
+
+def test_a_run_on_a_calm_phone_is_valid(connected, models):
+    assert judged_run(connected, models).verdict == "valid"
+
+
+def test_a_run_on_a_phone_that_throttles_is_invalid(connected, models):
+    for cluster in (0, 4):
+        connected.root.clock(cluster, khz=402_000)
+    judged = judged_run(connected, models)
+    assert judged.verdict == "invalid"
+    assert "of its highest clock" in judged.reasons[0]
+
+
 def test_a_model_runs_on_a_real_adbd(real_phone, models):
     box, phone = real_phone
     outcome = run_on(phone, box.root, models / "conv.pt", PROGRAM, PLAN, [IMAGE])
@@ -237,8 +263,8 @@ def test_a_model_runs_on_a_real_adbd(real_phone, models):
 
 def test_a_program_of_another_processor_is_named_on_a_real_adbd(real_phone):
     box, phone = real_phone
-    header = bytearray(64)
-    header[:20] = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xb7\x00"  # AArch64
+    nobody_has = b"\x34\x12"
+    header = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00" + nobody_has + bytes(44)
     program = box.root.folder / "data/local/tmp/foreign"
     program.write_bytes(header)
     program.chmod(0o755)
