@@ -121,7 +121,7 @@ class State:
 
 def parse_properties(text: str) -> dict[str, str]:
     """What `getprop` prints, by name."""
-    return {name: _shown(value) for name, value in _PROPERTY.findall(text)}
+    return {name: shown(value) for name, value in _PROPERTY.findall(text)}
 
 
 def parse_device(properties: Mapping[str, str], files: Mapping[str, list[str]]) -> Device:
@@ -150,7 +150,7 @@ def parse_device(properties: Mapping[str, str], files: Mapping[str, list[str]]) 
         emulator=emulated,
         memory=_memory(files, "MemTotal"),
         capacities=capacities,
-        parts=tuple(_shown(part) for part in parts),
+        parts=tuple(shown(part) for part in parts),
     )
 
 
@@ -177,7 +177,7 @@ def parse_thermal(text: str) -> tuple[int | None, bool, dict[str, float]]:
         celsius = _number(value)
         # 0.0 and -99.9 are what sensors without a reading report
         if int(kind) in CELSIUS_TYPES and celsius is not None and celsius not in (0.0, -99.9):
-            temperatures[_shown(name)] = celsius
+            temperatures[shown(name)] = celsius
     return status, override, temperatures
 
 
@@ -190,7 +190,7 @@ def parse_zones(files: Mapping[str, list[str]]) -> dict[str, float]:
             name = files.get(path.removesuffix("temp") + "type", [path])[0]
             if value is not None and value > 0:
                 scale = 1000 if value >= 1000 else 10 if value >= 150 else 1
-                temperatures[_shown(name)] = value / scale
+                temperatures[shown(name)] = value / scale
     return temperatures
 
 
@@ -222,7 +222,7 @@ def parse_state(sections: Mapping[str, str]) -> State:
         battery=parse_battery(sections.get("battery", "")),
         cpus=tuple(_cpus(files)),
         affinity=parse_cpu_list(affinity),
-        cpuset=_shown(_first(files, "/proc/self/cpuset")),
+        cpuset=shown(_first(files, "/proc/self/cpuset")),
         load=_number(_first(files, "/proc/loadavg").partition(" ")[0]),
         memory=_memory(files, "MemAvailable"),
         screen_on=wakefulness == "Awake" if wakefulness else None,
@@ -255,6 +255,11 @@ def abi_of(header: bytes) -> str | None:
     return ELF_ABIS.get((header[4], machine), f"ELF machine {machine}")
 
 
+def shown(text: str) -> str:
+    """Text of a phone without control characters, and not endless."""
+    return "".join(each for each in text if each.isprintable())[:_SHOWN]
+
+
 def _cpus(files: Mapping[str, list[str]]) -> Iterator[Cpu]:
     for index, each in sorted(_cpu_files(files)):
         hertz = {name: _hertz(value) for name, value in each.items() if name.endswith("_freq")}
@@ -262,7 +267,7 @@ def _cpus(files: Mapping[str, list[str]]) -> Iterator[Cpu]:
         yield Cpu(
             index=index,
             cluster=min(shared, default=index),
-            governor=_shown(each.get("scaling_governor", "")),
+            governor=shown(each.get("scaling_governor", "")),
             current=hertz.get("scaling_cur_freq"),
             floor=hertz.get("scaling_min_freq"),
             limit=hertz.get("scaling_max_freq"),
@@ -305,7 +310,7 @@ def _first(files: Mapping[str, list[str]], path: str) -> str:
 def _after(text: str, key: str) -> str:
     for line in text.splitlines():
         if line.strip().startswith(key):
-            return _shown(line.strip()[len(key) :].strip())
+            return shown(line.strip()[len(key) :].strip())
     return ""
 
 
@@ -325,8 +330,3 @@ def _number(text: str) -> float | None:
 
 def _integer(text: str) -> int | None:
     return int(text) if re.fullmatch(r"\s*\d{1,15}\s*", text, re.ASCII) else None
-
-
-def _shown(text: str) -> str:
-    """Text of a phone without control characters, and not endless."""
-    return "".join(each for each in text if each.isprintable())[:_SHOWN]

@@ -24,7 +24,7 @@ from mobileopt.errors import (
     StorageError,
     TransferError,
 )
-from tests.loopback.fixtures import Connected
+from tests.loopback.connected import Connected
 from tests.loopback.server import free_port
 from tests.loopback.wire import Fault
 
@@ -473,6 +473,19 @@ def test_a_program_of_another_processor_is_refused_before_it_is_pushed(connected
         probe.require_abi(probe.describe(connected.phone), "speed_benchmark_torch", header)
 
 
+def test_the_last_words_of_a_crash_are_read_from_the_phones_log(connected):
+    connected.root.tool(
+        "logcat",
+        "echo \"F DEBUG   : Abort message: 'an older one'\"\n"
+        "echo \"F DEBUG   : Abort message: 'Check failed: it's empty'\"",
+    )
+    assert probe.abort_message(connected.phone) == "Check failed: it's empty"
+
+
+def test_a_phone_without_a_crash_has_no_last_words(connected):
+    assert probe.abort_message(connected.phone) == ""
+
+
 def test_fixed_performance_is_held_and_restored(connected):
     with performance.fixed(connected.phone) as held:
         assert held
@@ -555,6 +568,12 @@ def test_on_a_real_adbd_the_phone_describes_itself(real_phone):
     state = probe.state(phone, closing=True)
     assert state.affinity == tuple(sorted(os.sched_getaffinity(0)))
     assert state.thermal_status == 0
+
+
+def test_on_a_real_adbd_a_command_is_kept_on_its_cores(real_phone):
+    _, phone = real_phone
+    argv = probe.pinned(["grep", "Cpus_allowed_list", "/proc/self/status"], [0])
+    assert phone.shell(argv).stdout.split() == ["Cpus_allowed_list:", "0"]
 
 
 def test_on_a_real_adbd_power_loss_is_survived(real_phone):

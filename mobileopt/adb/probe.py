@@ -6,7 +6,9 @@ are told apart by a token made for each call, which no file and no service can k
 
 from __future__ import annotations
 
+import re
 import secrets
+from collections.abc import Sequence
 
 from mobileopt.adb.phone import Phone
 from mobileopt.device import (
@@ -17,6 +19,7 @@ from mobileopt.device import (
     parse_files,
     parse_properties,
     parse_state,
+    shown,
 )
 from mobileopt.errors import AbiError, PermanentDeviceError, ProgramError
 
@@ -89,6 +92,26 @@ def require_abi(device: Device, program: str, header: bytes) -> None:
         raise AbiError(
             f"{program!r} is built for {abi}; {device.name} runs {', '.join(device.abis)}"
         )
+
+
+def pinned(argv: Sequence[str], cores: Sequence[int]) -> list[str]:
+    """A command kept on some cores; without any, the command as it is.
+
+    >>> pinned(["prog"], [4, 5, 6, 7])
+    ['taskset', 'f0', 'prog']
+    """
+    mask = sum(1 << core for core in set(cores))
+    return ["taskset", f"{mask:x}", *argv] if cores else list(argv)
+
+
+def abort_message(phone: Phone) -> str:
+    """The newest abort message in the phone's crash log, or nothing.
+
+    A program's own last words go there and not to the terminal when Android's libc wrote them.
+    """
+    log = phone.shell(["logcat", "-d", "-b", "crash", "-t", "200"], 10)
+    found = re.findall(r"Abort message: '(.*)'\s*$", log.stdout, re.MULTILINE)
+    return shown(found[-1]) if found else ""
 
 
 def _sections(phone: Phone, script: str, deadline: float) -> dict[str, str]:

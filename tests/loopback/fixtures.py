@@ -7,7 +7,6 @@ port in the environment is the private one's too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,17 +14,9 @@ import pytest
 from mobileopt.adb import Phone, Server
 from tests.loopback import sandbox
 from tests.loopback.adbd import Adbd
+from tests.loopback.connected import Connected
 from tests.loopback.root import Root
 from tests.loopback.server import adb_server
-
-
-@dataclass(frozen=True)
-class Connected:
-    """A phone from both sides: what runs it, its folder, and mobileopt's view of it."""
-
-    adbd: Adbd
-    root: Root
-    phone: Phone
 
 
 @pytest.fixture(scope="session")

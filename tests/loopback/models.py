@@ -23,7 +23,8 @@ def make(folder: Path) -> None:
         torch.backends.quantized.engine = "qnnpack"
         stubs = (quantization.QuantStub(), quantization.DeQuantStub())
         quantized = nn.Sequential(stubs[0], nn.Conv2d(3, 8, 3), stubs[1]).eval()
-        quantized.qconfig = quantization.get_default_qconfig("qnnpack")
+        # nn.Module's stubs do not know the attribute that quantization reads
+        quantized.qconfig = quantization.get_default_qconfig("qnnpack")  # pyright: ignore
         quantization.prepare(quantized, inplace=True)
         quantized(torch.ones(1, 3, 8, 8))
         quantization.convert(quantized, inplace=True)
