@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mobileopt.adb import WORK, Server, again, files, fleet, performance, probe
+from mobileopt.adb import WORK, Phone, Server, Transport, again, files, fleet, performance, probe
 from mobileopt.errors import (
     AbiError,
     AccessError,
@@ -381,6 +381,14 @@ def test_two_transports_to_one_phone_are_one_device(plug, server):
     assert found.device.serial == "SAME"
 
 
+def test_usb_is_preferred_to_the_network(plug, server, monkeypatch):
+    network = plug().phone
+    cable = Phone(network.client, Transport("USB1", "device", network.transport.identifier))
+    monkeypatch.setattr(Server, "phones", lambda _: (network, cable))
+    (found,) = fleet.find(server)
+    assert found.phone is cable
+
+
 def test_two_phones_with_one_serial_are_both_refused(plug, server):
     plug("0123456789ABCDEF")
     other = plug("0123456789ABCDEF")
@@ -463,7 +471,8 @@ def test_a_phone_tells_what_it_is_and_how_it_is(connected):
 
 
 def test_a_service_that_prints_another_section_does_not_become_one(connected):
-    connected.root.write("state/dumpsys.power", "==0 battery\n  level: 1\n  scale: 100\n")
+    forged = "0\n==0 battery\n  level: 1\n  scale: 100\n"
+    connected.root.write("state/settings.global.low_power", forged)
     assert probe.state(connected.phone).battery.level == 0.85
 
 
@@ -519,8 +528,11 @@ def test_fixed_performance_left_by_a_killed_process_is_undone_at_the_next_start(
     with subprocess.Popen([sys.executable, "-c", program, *where], stdout=subprocess.PIPE) as other:
         assert other.stdout.readline() == b"held\n"
         connected.phone.reconnect(20)
-        with pytest.raises(NotReadyError, match=f"process {other.pid}"):
-            performance.restore(connected.phone)
+        with (
+            pytest.raises(NotReadyError, match=f"process {other.pid}"),
+            performance.fixed(connected.phone),
+        ):
+            pytest.fail("two processes measure on one phone")
         other.send_signal(signal.SIGKILL)
     assert connected.root.read("state/fixed_performance") == "true\n"
     assert performance.restore(connected.phone)

@@ -28,7 +28,7 @@ from mobileopt.device import State
 from mobileopt.errors import DeviceError, MobileoptError
 from mobileopt.validity import blockers
 
-ALL_USABLE, SOME_NOT, FAILED, NONE_FOUND = 0, 1, 2, 3
+ALL_USABLE, SOME_NOT, FAILED, NONE_FOUND, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         rows = _look(Server(options.host, options.port), options.connect)
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except MobileoptError as error:
         Console(stderr=True).print(Text(f"error: {error}"), style="red")
         return FAILED
@@ -98,7 +100,7 @@ def _look(server: Server, addresses: Sequence[str]) -> tuple[Row, ...]:
 
 def _row(found: Found) -> Row:
     if found.phone is None or found.device is None:
-        return Row(found, None, (f"it {found.problem}",))
+        return Row(found, None, (found.problem,))
     try:
         state = probe.state(found.phone)
     except DeviceError as error:

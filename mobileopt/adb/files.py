@@ -170,7 +170,7 @@ def _send(
 def _refusal(phone: Phone, part: str) -> StorageError | None:
     """Why the phone would not take a file; the sync protocol's reason is lost on the way."""
     try:
-        tried = phone.script('echo . >> "$1" && sync', part, deadline=5)
+        tried = phone.script('echo . >> "$1"', part, deadline=5)
         room = free(phone)
     except (TransientDeviceError, PermanentDeviceError):
         return None

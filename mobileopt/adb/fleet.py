@@ -13,13 +13,13 @@ from mobileopt.device import Device
 from mobileopt.errors import DeviceError
 
 _STATES = {
-    "offline": "is offline; unplug it and plug it in again",
-    "unauthorized": "has not authorized this computer; accept it on its screen",
-    "authorizing": "waits for authorization; accept this computer on its screen",
-    "connecting": "is still connecting",
-    "bootloader": "is in its bootloader; start it",
-    "recovery": "is in recovery; start it",
-    "sideload": "is in sideload mode; start it",
+    "offline": "it is offline; unplug it and plug it in again",
+    "unauthorized": "it has not authorized this computer; accept it on its screen",
+    "authorizing": "it waits for authorization; accept this computer on its screen",
+    "connecting": "it is still connecting",
+    "bootloader": "it is in its bootloader; start it",
+    "recovery": "it is in recovery; start it",
+    "sideload": "it is in sideload mode; start it",
 }
 
 
@@ -67,7 +67,7 @@ def find(server: Server) -> tuple[Found, ...]:
 def _probe(phone: Phone) -> _Probed:
     state = phone.transport.state
     if state != "device":
-        return _Probed(phone, problem=_STATES.get(state, f"is in state {state!r}"))
+        return _Probed(phone, problem=_STATES.get(state, f"it is in state {state!r}"))
     try:
         return _Probed(phone, probe.describe(phone), probe.boot(phone))
     except DeviceError as error:
@@ -79,5 +79,5 @@ def _merge(group: list[_Probed], serials: list[str]) -> Found:
     best = min(group, key=lambda each: ":" in each.phone.transport.serial)
     problem = best.problem
     if best.device and serials.count(best.device.serial) > 1:
-        problem = "has the same hardware serial as another phone here; connect one of them"
+        problem = "it has the same hardware serial as another phone here; connect one of them"
     return Found(best.device, None if problem else best.phone, transports, problem)

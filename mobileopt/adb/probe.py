@@ -27,7 +27,6 @@ _DESCRIBE = """
 echo "$1 properties"; getprop
 echo "$1 files"; grep -sH "" /sys/devices/system/cpu/cpu[0-9]*/cpu_capacity
 grep -sH "CPU part" /proc/cpuinfo; grep -sH MemTotal /proc/meminfo
-echo "$1 boot"; cat /proc/sys/kernel/random/boot_id
 echo "$1 end"
 """
 
