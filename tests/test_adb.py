@@ -383,7 +383,7 @@ def test_two_transports_to_one_phone_are_one_device(plug, server):
 
 def test_usb_is_preferred_to_the_network(plug, server, monkeypatch):
     network = plug().phone
-    cable = Phone(network.client, Transport("USB1", "device", network.transport.identifier))
+    cable = Phone(server.client(), Transport("USB1", "device", network.transport.identifier))
     monkeypatch.setattr(Server, "phones", lambda _: (network, cable))
     (found,) = fleet.find(server)
     assert found.phone is cable

@@ -71,7 +71,7 @@ class Phone:
 
     def __init__(self, client: Client, transport: Transport) -> None:
         self.transport = transport
-        self.client = client
+        self._client = client
         self._attach(transport)
 
     def __str__(self) -> str:
@@ -142,7 +142,7 @@ class Phone:
 
     def _attach(self, transport: Transport) -> None:
         self.transport = transport
-        self._device = self.client.device(
+        self._device = self._client.device(
             serial=None if transport.identifier else transport.serial,
             transport_id=transport.identifier,
         )
@@ -151,14 +151,14 @@ class Phone:
         listed = self._listed()
         if listed and listed.state == _READY and self._answers(listed):
             return
-        for deed in (self.client.disconnect, self.client.connect):
+        for deed in (self._client.disconnect, self._client.connect):
             with contextlib.suppress(TransientDeviceError, AccessError):
-                self.client.within(15, str(self), "connecting", partial(deed, address))
+                self._client.within(15, str(self), "connecting", partial(deed, address))
 
     def _listed(self) -> Transport | None:
-        list_all = partial(self.client.list, extended=True)
+        list_all = partial(self._client.list, extended=True)
         with contextlib.suppress(TransientDeviceError):
-            for info in self.client.within(15, str(self), "listing", list_all):
+            for info in self._client.within(15, str(self), "listing", list_all):
                 if info.serial == self.transport.serial:
                     return Transport(info.serial, info.state, info.transport_id)
         return None
@@ -175,7 +175,7 @@ class Phone:
         their sentence.
         """
         try:
-            return self.client.within(seconds, str(self), what, deed)
+            return self._client.within(seconds, str(self), what, deed)
         except AccessError as error:
             # A stream closed at once is a refusal, unless the phone itself has gone.
             listed = self._listed()
