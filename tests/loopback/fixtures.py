@@ -69,3 +69,10 @@ def real_phone(server: Server, tmp_path: Path) -> Iterator[tuple[sandbox.Sandbox
         box.power_off()
         client = server.client()
         client.within(5, box.address, "disconnecting", lambda: client.disconnect(box.address))
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "model.ptl"
+    path.write_bytes(bytes(range(256)) * 2000)
+    return path

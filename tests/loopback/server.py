@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import adbutils
 
@@ -43,12 +45,29 @@ def adb_server(home: Path) -> Iterator[int]:
     }
     command = [adbutils.adb_path(), "-L", f"tcp:localhost:{port}", "server", "nodaemon"]
     log = (home / "adb.log").open("wb")
-    with log, subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process:
+    with log, _start(command, environment, log) as process:
         try:
             _wait_for(port, process)
             yield port
         finally:
             process.kill()
+
+
+def _start(
+    command: list[str], environment: dict[str, str], log: BinaryIO
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdout=log,
+        stderr=log,
+        preexec_fn=_die_with_parent,  # noqa: PLW1509  it takes no lock that a thread could hold
+    )
+
+
+def _die_with_parent() -> None:
+    # prctl(PR_SET_PDEATHSIG, SIGKILL): a killed test run leaves no server behind
+    ctypes.CDLL(None).prctl(1, 9)
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
