@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobileopt import device as d
@@ -71,6 +71,7 @@ def test_a_name_is_one_a_machine_and_does_not_show_the_serial():
     assert first.name == d.Device(serial="A", model="Pixel 8 Pro", android="15").name
 
 
+@settings(deadline=None)
 @given(serial=st.text(), model=st.text())
 def test_a_name_is_always_fit_for_a_folder_and_a_page(serial, model):
     name = d.Device(serial=serial.encode("utf-8", "replace").decode(), model=model).name
@@ -140,12 +141,14 @@ def test_a_list_of_cpus_is_read(text, cpus):
     assert d.parse_cpu_list(text) == cpus
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["files", *SECTIONS]), st.text()))
 def test_no_text_of_a_phone_ends_in_a_traceback(sections):
     d.parse_state(sections)
     d.parse_device(d.parse_properties(sections.get("files", "")), d.parse_files(str(sections)))
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(categories=["Cc", "L"])))
 def test_what_is_shown_of_a_phone_cannot_steer_a_terminal(text):
     device = d.parse_device(d.parse_properties(f"[ro.product.model]: [{text}]"), {})

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobileopt.device import Battery, Cpu, Device, State
@@ -187,6 +187,7 @@ frequencies = st.sampled_from([LOW, MIDDLE, TOP])
 residencies = st.dictionaries(frequencies, st.floats(0, 1e6), min_size=1)
 
 
+@settings(deadline=None)
 @given(residencies, st.dictionaries(frequencies, st.floats(0.01, 1e6), min_size=1))
 def test_the_effective_frequency_lies_between_the_lowest_and_the_highest_used(start, spent):
     end = {hz: start.get(hz, 0.0) + spent.get(hz, 0.0) for hz in {*start, *spent}}
@@ -195,6 +196,7 @@ def test_the_effective_frequency_lies_between_the_lowest_and_the_highest_used(st
         assert min(spent) * 0.999 <= found[4] <= max(spent) * 1.001
 
 
+@settings(deadline=None)
 @given(st.floats(0.01, 1.0), st.floats(0.01, 1.0))
 def test_a_slower_clock_is_never_judged_better(one, other):
     order = ("valid", "suspect", "invalid")

@@ -25,6 +25,7 @@ from mobileopt.errors import (
     ConnectionLostError,
     DeadlineError,
     DeviceError,
+    ProgramError,
     ServerError,
 )
 
@@ -141,7 +142,7 @@ def run(device: adbutils.AdbDevice, argv: Sequence[str]) -> Output:
     """Run one command over the `shell,v2` service, which alone has an exit code.
 
     adbutils' own `shell2` keeps whatever a phone sends; this stops at OUTPUT_LIMIT bytes.
-    Raises EOFError when the stream ends without an exit code.
+    Raises ProgramError `too_much_output`, and EOFError when the stream ends without an exit code.
     """
     kept = {STDOUT: bytearray(), STDERR: bytearray()}
     with device.open_transport(timeout=None) as connection:
@@ -151,7 +152,9 @@ def run(device: adbutils.AdbDevice, argv: Sequence[str]) -> Output:
             header = connection.read_exact(5)
             identifier, size = header[0], int.from_bytes(header[1:], "little")
             if size + sum(map(len, kept.values())) > OUTPUT_LIMIT:
-                raise AccessError(f"{argv[0]!r} printed more than {OUTPUT_LIMIT >> 20} MiB")
+                raise ProgramError(
+                    "too_much_output", f"{argv[-1]!r} printed more than {OUTPUT_LIMIT >> 20} MiB"
+                )
             data = connection.read_exact(size)
             if identifier == EXIT and data:
                 return Output(bytes(kept[STDOUT]), bytes(kept[STDERR]), data[0])

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mobileopt.adb import Phone, Server, Transport, fleet, probe
+from mobileopt.adb import Phone, Server, Transport, files, fleet, probe
 from mobileopt.errors import (
     ConnectionLostError,
     InputError,
     PermanentDeviceError,
     ServerError,
 )
+from tests.loopback.common import TARGET
 from tests.loopback.server import free_port
 
 pytest_plugins = ["tests.loopback.fixtures"]
@@ -22,6 +25,20 @@ def test_two_phones_at_once_are_two_devices(plug, server):
     found = fleet.find(server)
     assert sorted(each.device.serial for each in found) == ["FIRST", "SECOND"]
     assert all(each.phone for each in found)
+
+
+def test_two_phones_are_worked_on_at_the_same_time(plug, model):
+    phones = [plug("FIRST").phone, plug("SECOND").phone]
+    together = threading.Barrier(2, timeout=20)
+
+    def work(phone: Phone) -> str:
+        together.wait()
+        files.push(phone, model, TARGET)
+        return phone.check(["sha256sum", TARGET]).stdout
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(work, phones)
+    assert first == second
 
 
 def test_two_transports_to_one_phone_are_one_device(plug, server):

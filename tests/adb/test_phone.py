@@ -76,7 +76,7 @@ def test_a_chatty_command_does_not_outlive_its_deadline(connected):
 
 def test_a_command_that_never_stops_printing_is_cut_off(connected, monkeypatch):
     monkeypatch.setattr("mobileopt.adb.client.OUTPUT_LIMIT", 1 << 16)
-    with pytest.raises(AccessError, match="printed more than"):
+    with pytest.raises(ProgramError, match="'yes' printed more than"):
         connected.phone.shell(["yes"], 20)
 
 

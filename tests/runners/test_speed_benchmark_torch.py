@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobileopt.adb import WORK, files, probe
@@ -139,12 +139,14 @@ def test_a_summary_shorter_than_its_parts_is_doubted():
     assert "less than that of its times" in outcome.doubts[0]
 
 
+@settings(deadline=None)
 @given(stdout=st.text(), stderr=st.text(), code=st.integers(0, 255))
 def test_no_output_whatsoever_is_taken_for_a_result_or_ends_in_a_traceback(stdout, stderr, code):
     with pytest.raises((ProgramError, MeasurementError)):
         runner.parse(stdout, stderr, code, PLAN)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 10**9), min_size=1, max_size=50))
 def test_what_was_printed_is_what_is_read(values):
     told = lines([str(value) for value in values], f"{sum(values) / len(values) * 1.01:.9g}")
