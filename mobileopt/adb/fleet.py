@@ -16,6 +16,7 @@ _STATES = {
     "offline": "it is offline; unplug it and plug it in again",
     "unauthorized": "it has not authorized this computer; accept it on its screen",
     "authorizing": "it waits for authorization; accept this computer on its screen",
+    "no": "it may not be opened by this user; a udev rule is missing",  # "no permissions"
     "connecting": "it is still connecting",
     "bootloader": "it is in its bootloader; start it",
     "recovery": "it is in recovery; start it",
