@@ -12,7 +12,16 @@ MobileoptError                 exit code 2
 |-- StoreError                 the result store refused a read or a write
 `-- DeviceError                a device, its transport or a program on it failed
     |-- TransientDeviceError   worth trying again
+    |   |-- ServerError        no adb server answers
+    |   |-- ConnectionLostError  the phone is offline, or went away in the middle
+    |   |-- DeadlineError      no answer in time
+    |   |-- TransferError      a file did not arrive as it was sent
+    |   `-- NotReadyError      too hot, too busy, too low on charge to measure now
     `-- PermanentDeviceError   will fail again until somebody acts
+        |-- AccessError        not authorized, no permission, or the service is refused
+        |-- StorageError       no space, read-only, or no such file
+        |-- AbiError           a program built for another processor
+        `-- ProgramError       a program on the phone said why it failed
 """
 
 from __future__ import annotations
@@ -83,3 +92,47 @@ class TransientDeviceError(DeviceError):
 
 class PermanentDeviceError(DeviceError):
     """A fault that stays until somebody acts: no space, wrong ABI, not authorized."""
+
+
+class ServerError(TransientDeviceError):
+    """No adb server answers where one was expected."""
+
+
+class ConnectionLostError(TransientDeviceError):
+    """The phone is offline, or went away in the middle of something."""
+
+
+class DeadlineError(TransientDeviceError):
+    """A phone or a program on it did not finish in time."""
+
+
+class TransferError(TransientDeviceError):
+    """A file did not arrive as it was sent."""
+
+
+class NotReadyError(TransientDeviceError):
+    """The phone is too hot, too busy or too low on charge to be measured now."""
+
+
+class AccessError(PermanentDeviceError):
+    """This computer is not authorized, lacks permission, or the phone refuses the service."""
+
+
+class StorageError(PermanentDeviceError):
+    """The phone has no space, is read-only there, or lacks the file."""
+
+
+class AbiError(PermanentDeviceError):
+    """A program built for a processor the phone does not have."""
+
+
+class ProgramError(PermanentDeviceError):
+    """A program on the phone failed and said why; `fault` names the reason for a machine.
+
+    >>> ProgramError("missing_model", "no such model").fault
+    'missing_model'
+    """
+
+    def __init__(self, fault: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.fault = fault

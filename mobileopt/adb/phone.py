@@ -1,0 +1,211 @@
+"""One connected phone: commands, and coming back after a lost connection."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+import shlex
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from mobileopt.adb.client import Client, Sync, run
+from mobileopt.errors import (
+    AccessError,
+    ConnectionLostError,
+    InputError,
+    ProgramError,
+    TransientDeviceError,
+)
+
+T = TypeVar("T")
+
+WORK = "/data/local/tmp"
+"""Where an unrooted phone lets the shell write and execute; `/sdcard` is noexec."""
+
+GRACE = 2.0
+COMMAND_LIMIT = 60_000  # adb writes a request's length in four hexadecimal digits
+KILLED = 137
+NOT_FOUND = 127
+
+# Not `timeout`: toybox 0.8.8 and its neighbours lose the exit code of a command that ends at
+# once (landley/toybox issue 389), and return before a slower one has ended.
+# The guard has a session of its own, so that it and its `sleep` are gone with one signal, and
+# no descriptor of the command's, which adbd would wait for.
+_GUARD = """limit=$1; shift
+"$@" & child=$!
+setsid sh -c 'sleep $1 && kill -KILL $2' sh $limit $child </dev/null >/dev/null 2>&1 & guard=$!
+wait $child; code=$?
+kill -KILL -$guard 2>/dev/null || kill -KILL $guard 2>/dev/null
+exit $code"""
+
+_ADDRESS = re.compile(r".+:\d{1,5}")
+_READY = "device"
+
+
+@dataclass(frozen=True)
+class Transport:
+    """One way to a phone as the adb server lists it; `state` is `device` when it is usable."""
+
+    serial: str
+    state: str
+    identifier: int | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command on a phone printed; `code` is 128 + n when signal n ended it."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+class Phone:
+    """A phone behind an adb server; for one thread. Usable when `transport.state` is `device`."""
+
+    def __init__(self, client: Client, transport: Transport) -> None:
+        self.transport = transport
+        self._client = client
+        self._attach(transport)
+
+    def __str__(self) -> str:
+        return f"phone {self.transport.serial!r}"
+
+    def shell(self, argv: Sequence[str], deadline: float = 30.0) -> Result:
+        """Run a command; every word arrives as it is, whatever it holds.
+
+        The phone itself kills the command after `deadline` seconds, and the host stops waiting
+        a moment later should the phone be frozen.
+
+        Raises ProgramError `timed_out`, DeadlineError, ConnectionLostError, AccessError, and
+        InputError for a word with a NUL byte or a command too long for the protocol.
+        """
+        words = _checked(argv)
+        limit = max(1, math.ceil(deadline))
+        guarded = ["sh", "-c", _GUARD, "sh", str(limit), *words]
+        started = time.monotonic()
+        output = self.talk(
+            f"running {words[0]!r}", limit + GRACE, partial(run, self._device, guarded)
+        )
+        seconds = time.monotonic() - started
+        if output.code == KILLED and seconds >= limit:
+            raise ProgramError("timed_out", f"{words[0]!r} on {self} ran longer than {limit} s")
+        out, err = (text.decode("utf-8", "replace") for text in (output.stdout, output.stderr))
+        return Result(words, output.code, out, err, seconds)
+
+    def script(self, text: str, *arguments: str, deadline: float = 30.0) -> Result:
+        """Run a constant shell script; what varies goes in as `$1`, `$2`, never into the text."""
+        return self.shell(["sh", "-c", text, "sh", *arguments], deadline)
+
+    def check(self, argv: Sequence[str], deadline: float = 30.0) -> Result:
+        """`shell`, but a command that fails raises ProgramError `command_failed`."""
+        result = self.shell(argv, deadline)
+        if result.code != 0:
+            said = (result.stderr or result.stdout).strip()[:200]
+            raise ProgramError(
+                "command_failed", f"{argv[0]!r} on {self} failed with {result.code}: {said!r}"
+            )
+        return result
+
+    def reconnect(self, seconds: float = 60.0) -> None:
+        """Wait for this phone to come back, and take up its new connection.
+
+        Raises ConnectionLostError when it does not within so many seconds, AccessError when it
+        wants to be authorized again.
+        """
+        serial = self.transport.serial
+        ends = time.monotonic() + seconds
+        state = "absent"
+        while time.monotonic() < ends:
+            if _ADDRESS.fullmatch(serial):
+                self._dial(serial)
+            transport = self._listed()
+            state = transport.state if transport else "absent"
+            if transport and state == _READY and self._answers(transport):
+                return
+            time.sleep(0.5)
+        if state == "unauthorized":
+            raise AccessError(f"{self} wants this computer to be authorized again")
+        raise ConnectionLostError(f"{self} did not come back within {seconds:g} s: {state}")
+
+    def _answers(self, transport: Transport) -> bool:
+        self._attach(transport)
+        with contextlib.suppress(TransientDeviceError, AccessError):
+            return self.shell(["echo", "here"], deadline=3).stdout.startswith("here")
+        return False
+
+    def _attach(self, transport: Transport) -> None:
+        self.transport = transport
+        self._device = self._client.device(
+            serial=None if transport.identifier else transport.serial,
+            transport_id=transport.identifier,
+        )
+
+    def _dial(self, address: str) -> None:
+        listed = self._listed()
+        if listed and listed.state == _READY and self._answers(listed):
+            return
+        for deed in (self._client.disconnect, self._client.connect):
+            with contextlib.suppress(TransientDeviceError, AccessError):
+                self._client.within(15, str(self), "connecting", partial(deed, address))
+
+    def _listed(self) -> Transport | None:
+        list_all = partial(self._client.list, extended=True)
+        with contextlib.suppress(TransientDeviceError):
+            for info in self._client.within(15, str(self), "listing", list_all):
+                if info.serial == self.transport.serial:
+                    return Transport(info.serial, info.state, info.transport_id)
+        return None
+
+    @property
+    def sync(self) -> Sync:
+        """The file protocol; only for a deed within `talk`."""
+        return self._device.sync
+
+    def talk(self, what: str, seconds: float, deed: Callable[[], T]) -> T:
+        """Do a deed with this phone's `sync`, all of it within so many seconds.
+
+        Raises DeadlineError, ConnectionLostError, AccessError or ServerError; `what` is for
+        their sentence.
+        """
+        try:
+            return self._client.within(seconds, str(self), what, deed)
+        except AccessError as error:
+            # A stream closed at once is a refusal, unless the phone itself has gone.
+            listed = self._listed()
+            if listed is None or listed.state == "offline":
+                raise ConnectionLostError(f"{self} went away during {what}") from error
+            raise
+
+
+def again(phone: Phone, deed: Callable[[], T], attempts: int = 3) -> T:
+    """Do a deed; after a transient fault wait for the phone and do it once more.
+
+    Raises the last TransientDeviceError, or any other error at once.
+    """
+    for _ in range(attempts - 1):
+        try:
+            return deed()
+        except TransientDeviceError:
+            with contextlib.suppress(ConnectionLostError):
+                phone.reconnect()
+    return deed()
+
+
+def _checked(argv: Sequence[str]) -> tuple[str, ...]:
+    words = tuple(argv)
+    if not words or any("\0" in word for word in words):
+        raise InputError("a command needs at least one word, and no word may hold a NUL byte")
+    try:
+        size = len(shlex.join(words).encode())
+    except UnicodeEncodeError as error:
+        raise InputError(f"a word of the command is not text: {error.object!r}") from error
+    if size > COMMAND_LIMIT:
+        raise InputError(f"the command {words[0]!r} is too long for adb: {size} bytes")
+    return words
