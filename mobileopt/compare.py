@@ -22,9 +22,9 @@ import numpy as np
 from mobileopt.effort import ALPHA, ONLY, Look, lacking
 from mobileopt.errors import InputError
 from mobileopt.estimators import (
+    Groups,
     Interval,
     Vector,
-    location,
     quantile,
     signed_rank_interval,
 )
@@ -114,10 +114,10 @@ def compare(
     `threshold` is the relative difference that matters: 0.01 is one percent. `cpu` are the
     samples' CPU times, which are compared instead; give them for work on one thread that never
     waits. `control` are rounds of a against itself from the same session, which must agree.
-    `launches` says for each round which launch of the two processes it came from; then a
-    launch, not a round, is what repeats. Without it every round should be a launch of its own,
-    or the verdict holds for these two processes only. `look` is for a session
-    that is judged repeatedly as it grows.
+    `launches` says for each round which launch of the two processes it came from; then rounds of
+    one launch may share what that launch was dealt. Without it every round should be a launch of
+    its own, or the verdict holds for these two processes only. `look` is for a session that is
+    judged repeatedly as it grows.
 
     Raises InputError for rounds that do not match, are empty or hold a sample that is not a
     finite number above zero, and for a threshold that is not above zero.
@@ -127,10 +127,11 @@ def compare(
     pairs = pair(a, b, cpu)
     level, margin = look.share, math.log1p(threshold)
     ratios = pairs.ratios
-    units = ratios if launches is None else _by_launch(ratios, launches)
+    groups = None if launches is None else _groups(launches, len(ratios))
+    units = ratios if groups is None else _by_group(ratios, groups)
     against_itself = control and signed_rank_interval(pair(*control).ratios, ALPHA)
     session = judge(pairs, units, margin=margin, control=against_itself)
-    interval = _widen(signed_rank_interval(units, level), pairs.tick)
+    interval = _widen(signed_rank_interval(ratios, level, groups), pairs.tick)
     verdict = _verdict(interval, margin) if session.sound else "unclear"
     return Comparison(
         ratio=_exp(interval.estimate),
@@ -193,14 +194,16 @@ def _verdict(interval: Interval, margin: float) -> Verdict:
     return "unclear"
 
 
-def _by_launch(ratios: Vector, launches: Sequence[Hashable]) -> Vector:
-    """One log ratio a launch: rounds of one launch share what that launch was dealt."""
-    if len(launches) != len(ratios):
-        raise InputError(f"there are {len(ratios)} rounds but launches for {len(launches)}")
-    groups: dict[Hashable, list[float]] = {}
-    for launch, ratio in zip(launches, ratios, strict=True):
-        groups.setdefault(launch, []).append(float(ratio))
-    return np.array([location(np.array(each)) for each in groups.values()])
+def _groups(launches: Sequence[Hashable], rounds: int) -> Groups:
+    """The launches numbered from 0 in the order they first appear, round by round."""
+    if len(launches) != rounds:
+        raise InputError(f"there are {rounds} rounds but launches for {len(launches)}")
+    numbers = {launch: number for number, launch in enumerate(dict.fromkeys(launches))}
+    return np.array([numbers[launch] for launch in launches], dtype=np.intp)
+
+
+def _by_group(ratios: Vector, groups: Groups) -> Vector:
+    return np.array([np.median(ratios[groups == each]) for each in range(groups.max() + 1)])
 
 
 def _widen(interval: Interval, tick: float) -> Interval:

@@ -12,8 +12,10 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 Vector = NDArray[np.float64]
+Groups = NDArray[np.intp]
 
 _EXACT = 60  # differences up to which the signed-rank distribution is computed, not approximated
 _RESOLUTION = 1e-12  # of a log ratio, at which the search for a Walsh average ends
@@ -33,7 +35,9 @@ class Interval:
         return (self.high - self.low) / 2
 
 
-def signed_rank_interval(differences: Vector, alpha: float) -> Interval:
+def signed_rank_interval(
+    differences: Vector, alpha: float, groups: Groups | None = None
+) -> Interval:
     """The Hodges-Lehmann location of `differences` and its signed-rank interval.
 
     The estimate is the median of the Walsh averages ``(d_i + d_j) / 2, i <= j``; the ends are
@@ -43,18 +47,23 @@ def signed_rank_interval(differences: Vector, alpha: float) -> Interval:
     Chicken, Nonparametric Statistical Methods, 3rd ed., sections 3.2 and 3.3). Symmetry is what
     a randomised order within each pair gives under no change.
 
-    With fewer differences than `smallest_sample(alpha)` no such k exists and both ends are
-    infinite.
+    `groups` numbers the group each difference belongs to, when those of one group may share an
+    offset; the spread of W+ is then taken from the groups' sums of signed ranks (Rosner, Glynn
+    and Lee, Biometrics 62, 2006, section 2), never below that of independent differences, and
+    its quantile from Student's t.
+
+    With fewer differences, or groups, than `smallest_sample(alpha)` both ends are infinite.
     """
     values = np.sort(differences)
-    pairs = len(values) * (len(values) + 1) // 2
-    rank = _critical_rank(len(values), alpha)
-    if rank == 0:
-        return Interval(location(values), -math.inf, math.inf)
-    low, left, right, high = _walsh(
-        values, rank, (pairs + 1) // 2, pairs // 2 + 1, pairs + 1 - rank
-    )
-    return Interval((left + right) / 2, low, high)
+    centre = location(values)
+    if groups is None:
+        rank = _critical_rank(len(values), alpha)
+    else:
+        rank = _grouped_rank(differences - centre, groups, alpha)
+    if rank < 1:
+        return Interval(centre, -math.inf, math.inf)
+    low, high = _walsh(values, rank, len(values) * (len(values) + 1) // 2 + 1 - rank)
+    return Interval(centre, low, high)
 
 
 def location(differences: Vector) -> float:
@@ -109,6 +118,27 @@ def _averages_up_to(values: Vector, limits: Vector) -> NDArray[np.intp]:
     ordered_pairs = np.searchsorted(values, 2 * limits[:, None] - values, "right").sum(axis=1)
     itself = np.searchsorted(values, limits, "right")
     return (ordered_pairs + itself) // 2
+
+
+def _grouped_rank(centred: Vector, groups: Groups, alpha: float) -> int:
+    count = int(groups.max()) + 1
+    if count < smallest_sample(alpha):
+        return 0
+    signed = np.sign(centred) * _ranks(np.abs(centred))
+    sums = np.bincount(groups, weights=signed)
+    # Sums over groups have the variance of W+ - W-, four times that of W+; one degree of
+    # freedom went into the centre.
+    spread = math.sqrt(float((sums**2).sum()) * count / (count - 1)) / 2
+    t = -float(stdtrit(count - 1, alpha / 2))
+    n = len(centred)
+    return min(_critical_rank(n, alpha), math.floor(n * (n + 1) / 4 - t * spread))
+
+
+def _ranks(values: Vector) -> Vector:
+    """Ranks from 1, equal values sharing the mean of theirs."""
+    ordered = np.sort(values)
+    below = np.searchsorted(ordered, values, "left")
+    return (below + np.searchsorted(ordered, values, "right") + 1) / 2
 
 
 @lru_cache(maxsize=4096)

@@ -98,6 +98,13 @@ def _read(name: str, rounds: Rounds) -> list[Vector]:
         vectors = [np.asarray(samples, dtype=np.float64).reshape(-1) for samples in rounds]
     except (TypeError, ValueError) as error:
         raise InputError(f"the rounds of {name} are not lists of numbers: {error}") from error
+    every = np.concatenate([np.ones(1), *vectors])  # a list of none cannot be joined
+    if not (all(map(len, vectors)) and np.isfinite(every).all() and (every > 0).all()):
+        _refuse(name, vectors)
+    return vectors
+
+
+def _refuse(name: str, vectors: list[Vector]) -> None:
     for number, values in enumerate(vectors, start=1):
         bad = values[~(np.isfinite(values) & (values > 0))]
         if not len(values):
@@ -107,7 +114,6 @@ def _read(name: str, rounds: Rounds) -> list[Vector]:
                 f"round {number} of {name} has the sample {float(bad[0])!r}; "
                 "all must be finite and above zero"
             )
-    return vectors
 
 
 def _check_matching(name: str, rounds: list[Vector], others: list[Vector]) -> None:

@@ -234,7 +234,7 @@ def test_a_sound_session_is_hardly_ever_called_broken():
 
 
 @given(paired)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 def test_swapping_the_sides_inverts_the_ratio_and_mirrors_the_verdict(rounds: tuple[Lists, Lists]):
     a, b = rounds
     forth, back = compare(a, b, threshold=0.01), compare(b, a, threshold=0.01)
@@ -246,7 +246,7 @@ def test_swapping_the_sides_inverts_the_ratio_and_mirrors_the_verdict(rounds: tu
 
 
 @given(paired, st.sampled_from([2.0**-20, 0.5, 8.0, 2.0**20]))
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 def test_scaling_both_sides_leaves_the_comparison(rounds: tuple[Lists, Lists], scale: float):
     a, b = rounds
     scaled = [[[scale * value for value in each] for each in side] for side in (a, b)]
@@ -256,7 +256,7 @@ def test_scaling_both_sides_leaves_the_comparison(rounds: tuple[Lists, Lists], s
 
 
 @given(paired)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 def test_the_interval_holds_the_ratio_and_is_never_empty(rounds: tuple[Lists, Lists]):
     verdict = compare(*rounds, threshold=0.01)
     assert verdict.low <= verdict.ratio <= verdict.high
@@ -281,6 +281,29 @@ def test_the_location_is_the_median_of_the_walsh_averages(values: list[float]):
     vector = np.array(values)
     averages = [(x + y) / 2 for i, x in enumerate(values) for y in values[i:]]
     assert location(vector) == pytest.approx(np.median(averages), abs=1e-9)
+
+
+@given(st.integers(0, 10_000), st.integers(8, 40), st.integers(1, 6))
+@settings(deadline=None, max_examples=60)
+def test_an_interval_over_groups_is_never_narrower_than_one_without(seed: int, n: int, each: int):
+    vector = np.random.default_rng(seed).normal(0, 1, n * each)
+    groups = np.repeat(np.arange(n), each)
+    plain, grouped = (signed_rank_interval(vector, ALPHA, g) for g in (None, groups))
+    assert grouped.low <= plain.low <= plain.high <= grouped.high
+    assert grouped.estimate == plain.estimate
+
+
+def test_offsets_shared_by_a_group_are_covered_by_the_interval_over_groups_alone():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(16), 20)
+    missed = {"plain": 0, "grouped": 0}
+    for _ in range(200):
+        vector = np.repeat(rng.normal(0, 1, 16), 20) + rng.normal(0, 0.2, 320)
+        for name, known in (("plain", None), ("grouped", groups)):
+            interval = signed_rank_interval(vector, ALPHA, known)
+            missed[name] += not interval.low <= 0 <= interval.high
+    assert missed["plain"] > 80
+    assert missed["grouped"] <= 8
 
 
 @given(st.integers(0, 10_000), st.integers(8, 25), st.floats(0, 1.5))
