@@ -22,11 +22,13 @@ import numpy as np
 from mobileopt.effort import ALPHA, ONLY, Look, lacking
 from mobileopt.errors import InputError
 from mobileopt.estimators import (
+    FEWEST_GROUPS,
     Groups,
     Interval,
-    Vector,
+    group_medians,
     quantile,
     signed_rank_interval,
+    smallest_sample,
 )
 from mobileopt.rounds import Clock, Rounds, pair
 from mobileopt.session import Session, judge
@@ -128,7 +130,8 @@ def compare(
     level, margin = look.share, math.log1p(threshold)
     ratios = pairs.ratios
     groups = None if launches is None else _groups(launches, len(ratios))
-    units = ratios if groups is None else _by_group(ratios, groups)
+    units = ratios if groups is None else group_medians(ratios, groups)
+    fewest = smallest_sample(level) if groups is None else FEWEST_GROUPS
     against_itself = control and signed_rank_interval(pair(*control).ratios, ALPHA)
     session = judge(pairs, units, margin=margin, control=against_itself)
     interval = _widen(signed_rank_interval(ratios, level, groups), pairs.tick)
@@ -143,7 +146,7 @@ def compare(
         rounds=len(units),
         unit="rounds" if launches is None else "launches",
         minimum_detectable=_exp(interval.half_width * (1 + _POWER / quantile(level))) - 1,
-        more_rounds=0 if verdict != "unclear" else lacking(interval, units, margin, level),
+        more_rounds=0 if verdict != "unclear" else lacking(interval, units, margin, level, fewest),
         clock=pairs.clock,
         session=session,
     )
@@ -200,10 +203,6 @@ def _groups(launches: Sequence[Hashable], rounds: int) -> Groups:
         raise InputError(f"there are {rounds} rounds but launches for {len(launches)}")
     numbers = {launch: number for number, launch in enumerate(dict.fromkeys(launches))}
     return np.array([numbers[launch] for launch in launches], dtype=np.intp)
-
-
-def _by_group(ratios: Vector, groups: Groups) -> Vector:
-    return np.array([np.median(ratios[groups == each]) for each in range(groups.max() + 1)])
 
 
 def _widen(interval: Interval, tick: float) -> Interval:

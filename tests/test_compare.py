@@ -159,10 +159,10 @@ def test_a_round_is_its_median_so_one_wild_sample_moves_nothing():
 
 def test_rounds_of_few_launches_are_not_taken_for_many_repetitions():
     a, b = session(100, 1.05)
-    launches = [number // 25 for number in range(100)]
+    launches = [number // 34 for number in range(100)]
     verdict = compare(a, b, threshold=0.01, launches=launches)
     assert verdict.verdict == "unclear"
-    assert (verdict.rounds, verdict.unit) == (4, "launches")
+    assert (verdict.rounds, verdict.unit) == (3, "launches")
     assert "more launches" in str(verdict)
 
 
@@ -171,6 +171,23 @@ def test_enough_launches_give_a_verdict():
     verdict = compare(a, b, threshold=0.01, launches=[number // 10 for number in range(100)])
     assert verdict.verdict == "slower"
     assert verdict.rounds == 10
+
+
+def test_four_launches_that_differ_show_a_large_difference_but_no_small_one():
+    launches = [number // 10 for number in range(40)]
+    placed = np.repeat([1.0, 1.03, 1.0, 1.03], 10)
+    for factor, expected in ((1.02, "unclear"), (1.5, "slower")):
+        a, b = session(40, factor)
+        b = [[float(f) * each[0]] for f, each in zip(placed, b, strict=True)]
+        assert compare(a, b, threshold=0.01, launches=launches).verdict == expected
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 3, 4, 5])
+def test_up_to_five_rounds_give_no_verdict_though_each_is_a_launch(rounds: int):
+    verdict = compare(*session(rounds, 3.0), threshold=0.01, launches=range(rounds))
+    assert verdict.verdict == "unclear"
+    assert math.isinf(verdict.high)
+    assert verdict.more_rounds >= 1
 
 
 def test_a_launch_that_was_dealt_a_slow_placement_is_not_a_slowdown():

@@ -78,18 +78,20 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _simulate(sessions: int) -> None:
-    shapes = {"8 x 24": (8, 24, 0.01), "24 x 8": (24, 8, 0.01), "144 x 8": (144, 8, 0.005)}
+    shapes = {"4 x 48": (4, 48, 0.01), "24 x 8": (24, 8, 0.01), "144 x 8": (144, 8, 0.005)}
     rows: list[list[str]] = []
     jobs = [(name, shape) for name in noise.MODELS for shape in shapes]
     for name, shape in _track(jobs, "simulating"):
         *size, threshold = shapes[shape]
         for grouped in (False, True):
             cells = [
-                Counter(_simulated(name, slowdown, size, threshold, grouped, sessions))
-                for slowdown in (0.0, 0.01, 0.02)
+                Counter(_simulated(name, slowdown, size, threshold, grouped, count))
+                for slowdown, count in ((0.0, 4 * sessions), (0.01, sessions), (0.02, sessions))
             ]
             rows.append([name, shape, "launches" if grouped else "rounds", *_cells(cells)])
-    print(f"\n### Simulated sessions, {sessions} a cell, in %\n")
+    print(
+        f"\n### Simulated sessions, {sessions} a cell and {4 * sessions} without a change, in %\n"
+    )
     _table(["noise", "launches x rounds", "what repeats", *_HEAD], rows)
     print(f"\n### Looking {len(schedule(144))} times at 144 launches x 8 rounds, in %\n")
     rows = [_looked(name, sessions) for name in _track(noise.MODELS, "looking")]
