@@ -74,7 +74,7 @@ class Comparison:
             return f"cannot tell {b} from {a}: the session is {self.session}"
         basis = f"({100 * (1 - self.alpha):.4g} % interval, {self.rounds} {self.unit})"
         lacking = f"needs about {self.more_rounds} more {self.unit}"
-        if math.isinf(self.high):
+        if math.isinf(self.high) or self.low == 0:
             return f"cannot tell {b} from {a} from {self.rounds} {self.unit}: {lacking}"
         if self.verdict == "same":
             bound = max(self.high - 1, 1 / self.low - 1)
@@ -121,13 +121,11 @@ def compare(
     its own, or the verdict holds for these two processes only. `look` is for a session that is
     judged repeatedly as it grows.
 
-    Raises InputError for rounds that do not match, are empty or hold a sample that is not a
-    finite number above zero, and for a threshold that is not above zero.
+    Raises InputError for rounds that do not match, a sample that is not a finite number above
+    zero, and a threshold that is not above zero.
     """
-    if not 0 < threshold < math.inf:
-        raise InputError(f"threshold {threshold!r} is not a relative difference above 0, as 0.01")
+    level, margin = look.share, _margin(threshold)
     pairs = pair(a, b, cpu)
-    level, margin = look.share, math.log1p(threshold)
     ratios = pairs.ratios
     groups = None if launches is None else _groups(launches, len(ratios))
     units = ratios if groups is None else group_medians(ratios, groups)
@@ -185,6 +183,12 @@ def compare_all(
         )
         for name in others
     }
+
+
+def _margin(threshold: float) -> float:
+    if not 0 < threshold < math.inf:
+        raise InputError(f"threshold {threshold!r} is not a relative difference above 0, as 0.01")
+    return math.log1p(threshold)
 
 
 def _verdict(interval: Interval, margin: float) -> Verdict:

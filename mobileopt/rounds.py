@@ -19,6 +19,8 @@ Rounds = Sequence[Sequence[float]]
 INTERRUPTED = 1.02
 """Wall time over CPU time from which a sample counts as interrupted by another process."""
 
+_FINEST = 1e-9  # of a sample: no clock and no machine repeats more exactly
+
 Clock = Literal["wall", "cpu"]
 
 
@@ -90,7 +92,7 @@ def _tick(left: list[Vector], right: list[Vector]) -> float:
     if len(values) < 2:
         return math.inf
     step = float(np.diff(values).min())
-    return sum(math.log1p(step / 2 / median(side.tolist())) for side in sides)
+    return _FINEST + sum(math.log1p(step / 2 / median(side.tolist())) for side in sides)
 
 
 def _read(name: str, rounds: Rounds) -> list[Vector]:

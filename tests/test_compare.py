@@ -121,6 +121,13 @@ def test_an_interval_is_never_narrower_than_the_tick_of_the_clock():
     assert verdict.high / verdict.low > 0.011 / 0.010
 
 
+def test_samples_in_an_exact_ratio_have_an_interval_and_a_sentence():
+    a = noisy(30, seed=1)
+    verdict = compare(a, [[2 * each[0]] for each in a], threshold=0.01)
+    assert verdict.low < verdict.ratio < verdict.high
+    assert str(verdict).startswith("b is 2.000")
+
+
 def test_cpu_times_are_compared_where_other_processes_stretch_the_wall_times():
     rng = np.random.default_rng(5)
     cpu = session(60, 1.03)

@@ -162,15 +162,12 @@ def _judge(title: str, launches: list[list[pairs.Pair]], sessions: int) -> None:
     for seconds, drawn in _track(ways, "judging"):
         size = round(seconds / LAUNCH)
         chosen = list(_drawn(launches, size, sessions) if drawn else _cut(launches, size))
+        if not chosen:
+            continue  # too few launches were recorded for one such session
         origin = "drawn" if drawn else "as they came"
         for clock, grouped in (("cpu", True), ("cpu", False), ("wall", True)):
-            cells = [
-                Counter(
-                    _word(_compared(each, slowdown, SESSIONS[seconds], clock, grouped))
-                    for each in chosen
-                )
-                for slowdown in slowdowns
-            ]
+            ask = (SESSIONS[seconds], clock, grouped)
+            cells = [Counter(_word(_compared(c, s, *ask)) for c in chosen) for s in slowdowns]
             what = "launches" if grouped else "rounds"
             row = [f"{seconds} s", f"{len(chosen)} {origin}", clock, what]
             rows.append([*row, *_cells(cells)])
