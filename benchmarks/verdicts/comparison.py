@@ -228,10 +228,9 @@ def _word(found: Comparison) -> str:
 def _cells(cells: Sequence[Counter[str]]) -> list[str]:
     """The first counter is of sessions without a change, the others of slower ones."""
     null, *slower = cells
-    total = null.total()
-    counts = [null["slower"] + null["faster"], null["same"], null["broken"]]
-    counts += [cell["slower"] for cell in slower]
-    return [f"{100 * count / total:.1f}" if total else "-" for count in counts]
+    counts = [(null, null["slower"] + null["faster"]), (null, null["same"]), (null, null["broken"])]
+    counts += [(cell, cell["slower"]) for cell in slower]
+    return [f"{100 * count / cell.total():.1f}" for cell, count in counts]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
