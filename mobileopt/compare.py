@@ -22,11 +22,13 @@ import numpy as np
 from mobileopt.effort import ALPHA, ONLY, Look, lacking
 from mobileopt.errors import InputError
 from mobileopt.estimators import (
+    FEWEST_GROUPS,
+    Groups,
     Interval,
-    Vector,
-    location,
+    group_medians,
     quantile,
     signed_rank_interval,
+    smallest_sample,
 )
 from mobileopt.rounds import Clock, Rounds, pair
 from mobileopt.session import Session, judge
@@ -72,7 +74,7 @@ class Comparison:
             return f"cannot tell {b} from {a}: the session is {self.session}"
         basis = f"({100 * (1 - self.alpha):.4g} % interval, {self.rounds} {self.unit})"
         lacking = f"needs about {self.more_rounds} more {self.unit}"
-        if math.isinf(self.high):
+        if math.isinf(self.high) or self.low == 0:
             return f"cannot tell {b} from {a} from {self.rounds} {self.unit}: {lacking}"
         if self.verdict == "same":
             bound = max(self.high - 1, 1 / self.low - 1)
@@ -114,23 +116,23 @@ def compare(
     `threshold` is the relative difference that matters: 0.01 is one percent. `cpu` are the
     samples' CPU times, which are compared instead; give them for work on one thread that never
     waits. `control` are rounds of a against itself from the same session, which must agree.
-    `launches` says for each round which launch of the two processes it came from; then a
-    launch, not a round, is what repeats. Without it every round should be a launch of its own,
-    or the verdict holds for these two processes only. `look` is for a session
-    that is judged repeatedly as it grows.
+    `launches` says for each round which launch of the two processes it came from; then rounds of
+    one launch may share what that launch was dealt. Without it every round should be a launch of
+    its own, or the verdict holds for these two processes only. `look` is for a session that is
+    judged repeatedly as it grows.
 
-    Raises InputError for rounds that do not match, are empty or hold a sample that is not a
-    finite number above zero, and for a threshold that is not above zero.
+    Raises InputError for rounds that do not match, a sample that is not a finite number above
+    zero, and a threshold that is not above zero.
     """
-    if not 0 < threshold < math.inf:
-        raise InputError(f"threshold {threshold!r} is not a relative difference above 0, as 0.01")
+    level, margin = look.share, _margin(threshold)
     pairs = pair(a, b, cpu)
-    level, margin = look.share, math.log1p(threshold)
     ratios = pairs.ratios
-    units = ratios if launches is None else _by_launch(ratios, launches)
+    groups = None if launches is None else _groups(launches, len(ratios))
+    units = ratios if groups is None else group_medians(ratios, groups)
+    fewest = smallest_sample(level) if groups is None else FEWEST_GROUPS
     against_itself = control and signed_rank_interval(pair(*control).ratios, ALPHA)
     session = judge(pairs, units, margin=margin, control=against_itself)
-    interval = _widen(signed_rank_interval(units, level), pairs.tick)
+    interval = _widen(signed_rank_interval(ratios, level, groups), pairs.tick)
     verdict = _verdict(interval, margin) if session.sound else "unclear"
     return Comparison(
         ratio=_exp(interval.estimate),
@@ -142,7 +144,7 @@ def compare(
         rounds=len(units),
         unit="rounds" if launches is None else "launches",
         minimum_detectable=_exp(interval.half_width * (1 + _POWER / quantile(level))) - 1,
-        more_rounds=0 if verdict != "unclear" else lacking(interval, units, margin, level),
+        more_rounds=0 if verdict != "unclear" else lacking(interval, units, margin, level, fewest),
         clock=pairs.clock,
         session=session,
     )
@@ -183,6 +185,12 @@ def compare_all(
     }
 
 
+def _margin(threshold: float) -> float:
+    if not 0 < threshold < math.inf:
+        raise InputError(f"threshold {threshold!r} is not a relative difference above 0, as 0.01")
+    return math.log1p(threshold)
+
+
 def _verdict(interval: Interval, margin: float) -> Verdict:
     if interval.low >= -margin and interval.high <= margin:
         return "same"
@@ -193,14 +201,12 @@ def _verdict(interval: Interval, margin: float) -> Verdict:
     return "unclear"
 
 
-def _by_launch(ratios: Vector, launches: Sequence[Hashable]) -> Vector:
-    """One log ratio a launch: rounds of one launch share what that launch was dealt."""
-    if len(launches) != len(ratios):
-        raise InputError(f"there are {len(ratios)} rounds but launches for {len(launches)}")
-    groups: dict[Hashable, list[float]] = {}
-    for launch, ratio in zip(launches, ratios, strict=True):
-        groups.setdefault(launch, []).append(float(ratio))
-    return np.array([location(np.array(each)) for each in groups.values()])
+def _groups(launches: Sequence[Hashable], rounds: int) -> Groups:
+    """The launches numbered from 0 in the order they first appear, round by round."""
+    if len(launches) != rounds:
+        raise InputError(f"there are {rounds} rounds but launches for {len(launches)}")
+    numbers = {launch: number for number, launch in enumerate(dict.fromkeys(launches))}
+    return np.array([numbers[launch] for launch in launches], dtype=np.intp)
 
 
 def _widen(interval: Interval, tick: float) -> Interval:

@@ -73,13 +73,14 @@ def schedule(most: int, looks: int = 5, alpha: float = ALPHA) -> tuple[int, ...]
     raise InputError(f"{most} rounds cannot give a verdict at {alpha:g}; it takes {fewest}")
 
 
-def lacking(interval: Interval, units: Vector, margin: float, level: float) -> int:
+def lacking(interval: Interval, units: Vector, margin: float, level: float, fewest: int) -> int:
     """How many more units until a verdict, if the estimate and the noise stay as they are.
 
     The half width of the `interval` falls with the square root of the number of `units`, the log
     ratios it rests on. It has to reach the estimate when that is past the `margin`, else the
     distance between the two. No estimate is trusted to lie closer to the margin than half its
-    own uncertainty: a close call asks for four times the rounds and is looked at again.
+    own uncertainty: a close call asks for four times the rounds and is looked at again. There
+    have to be `fewest` units for an interval.
     """
     n = len(units)
     half = interval.half_width
@@ -87,7 +88,7 @@ def lacking(interval: Interval, units: Vector, margin: float, level: float) -> i
         half = quantile(level) * _spread(units) / math.sqrt(n)
     off = abs(interval.estimate)
     target = off if off >= margin else max(margin - off, min(margin, half) / 2)
-    return max(1, smallest_sample(level) - n, math.ceil(n * (half / target) ** 2) - n)
+    return max(1, fewest - n, math.ceil(n * (half / target) ** 2) - n)
 
 
 def _spread(units: Vector) -> float:

@@ -12,8 +12,17 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 Vector = NDArray[np.float64]
+Groups = NDArray[np.intp]
+
+FEWEST_GROUPS = 4
+"""Groups below which nothing is said of what groups share.
+
+When each process is dealt one of two placements, all of n launches deal the same difference with
+probability ``2 / 4**n``, and no interval can know: 3 % for three launches, 0.8 % for four.
+"""
 
 _EXACT = 60  # differences up to which the signed-rank distribution is computed, not approximated
 _RESOLUTION = 1e-12  # of a log ratio, at which the search for a Walsh average ends
@@ -33,7 +42,9 @@ class Interval:
         return (self.high - self.low) / 2
 
 
-def signed_rank_interval(differences: Vector, alpha: float) -> Interval:
+def signed_rank_interval(
+    differences: Vector, alpha: float, groups: Groups | None = None
+) -> Interval:
     """The Hodges-Lehmann location of `differences` and its signed-rank interval.
 
     The estimate is the median of the Walsh averages ``(d_i + d_j) / 2, i <= j``; the ends are
@@ -43,18 +54,27 @@ def signed_rank_interval(differences: Vector, alpha: float) -> Interval:
     Chicken, Nonparametric Statistical Methods, 3rd ed., sections 3.2 and 3.3). Symmetry is what
     a randomised order within each pair gives under no change.
 
-    With fewer differences than `smallest_sample(alpha)` no such k exists and both ends are
-    infinite.
+    `groups` numbers the group each difference belongs to, when those of one group may share an
+    offset; the spread of W+ is then taken from the groups' sums of signed ranks (Rosner, Glynn
+    and Lee, Biometrics 62, 2006, section 2), never below that of independent differences, and
+    its quantile from Student's t. Where the ranks leave no ends, because few groups differ much,
+    Student's interval over the groups' medians widens the one of independent differences.
+
+    With fewer differences than `smallest_sample(alpha)`, or fewer groups than `FEWEST_GROUPS`,
+    both ends are infinite.
     """
     values = np.sort(differences)
-    pairs = len(values) * (len(values) + 1) // 2
-    rank = _critical_rank(len(values), alpha)
-    if rank == 0:
-        return Interval(location(values), -math.inf, math.inf)
-    low, left, right, high = _walsh(
-        values, rank, (pairs + 1) // 2, pairs // 2 + 1, pairs + 1 - rank
-    )
-    return Interval((left + right) / 2, low, high)
+    centre, rank = location(values), _critical_rank(len(values), alpha)
+    if rank < 1 or (groups is not None and groups.max() + 1 < FEWEST_GROUPS):
+        return Interval(centre, -math.inf, math.inf)
+    if groups is None:
+        return Interval(centre, *_ends(values, rank))
+    grouped = min(rank, _grouped_rank(differences - centre, groups, alpha))
+    if grouped >= 1:
+        return Interval(centre, *_ends(values, grouped))
+    low, high = _ends(values, rank)
+    ends = _student(group_medians(differences, groups), alpha)
+    return Interval(centre, min(low, ends[0]), max(high, ends[1]))
 
 
 def location(differences: Vector) -> float:
@@ -62,6 +82,11 @@ def location(differences: Vector) -> float:
     pairs = len(differences) * (len(differences) + 1) // 2
     left, right = _walsh(np.sort(differences), (pairs + 1) // 2, pairs // 2 + 1)
     return (left + right) / 2
+
+
+def group_medians(values: Vector, groups: Groups) -> Vector:
+    """The median of each group, in the order of their numbers."""
+    return np.array([np.median(values[groups == each]) for each in range(groups.max() + 1)])
 
 
 def smallest_sample(alpha: float) -> int:
@@ -109,6 +134,39 @@ def _averages_up_to(values: Vector, limits: Vector) -> NDArray[np.intp]:
     ordered_pairs = np.searchsorted(values, 2 * limits[:, None] - values, "right").sum(axis=1)
     itself = np.searchsorted(values, limits, "right")
     return (ordered_pairs + itself) // 2
+
+
+def _grouped_rank(centred: Vector, groups: Groups, alpha: float) -> int:
+    count = int(groups.max()) + 1
+    signed = np.sign(centred) * _ranks(np.abs(centred))
+    sums = np.bincount(groups, weights=signed)
+    # Sums over groups have the variance of W+ - W-, four times that of W+; one degree of
+    # freedom went into the centre.
+    spread = math.sqrt(float((sums**2).sum()) * count / (count - 1)) / 2
+    n = len(centred)
+    return math.floor(n * (n + 1) / 4 - _student_quantile(count, alpha) * spread)
+
+
+def _ends(values: Vector, rank: int) -> tuple[float, float]:
+    low, high = _walsh(values, rank, len(values) * (len(values) + 1) // 2 + 1 - rank)
+    return low, high
+
+
+def _student(values: Vector, alpha: float) -> tuple[float, float]:
+    half = _student_quantile(len(values), alpha) * float(values.std(ddof=1)) / len(values) ** 0.5
+    mean = float(values.mean())
+    return mean - half, mean + half
+
+
+def _student_quantile(n: int, alpha: float) -> float:
+    return -float(stdtrit(n - 1, alpha / 2))
+
+
+def _ranks(values: Vector) -> Vector:
+    """Ranks from 1, equal values sharing the mean of theirs."""
+    ordered = np.sort(values)
+    below = np.searchsorted(ordered, values, "left")
+    return (below + np.searchsorted(ordered, values, "right") + 1) / 2
 
 
 @lru_cache(maxsize=4096)

@@ -19,6 +19,8 @@ Rounds = Sequence[Sequence[float]]
 INTERRUPTED = 1.02
 """Wall time over CPU time from which a sample counts as interrupted by another process."""
 
+_FINEST = 1e-9  # of a sample: no clock and no machine repeats more exactly
+
 Clock = Literal["wall", "cpu"]
 
 
@@ -90,7 +92,7 @@ def _tick(left: list[Vector], right: list[Vector]) -> float:
     if len(values) < 2:
         return math.inf
     step = float(np.diff(values).min())
-    return sum(math.log1p(step / 2 / median(side.tolist())) for side in sides)
+    return _FINEST + sum(math.log1p(step / 2 / median(side.tolist())) for side in sides)
 
 
 def _read(name: str, rounds: Rounds) -> list[Vector]:
@@ -98,6 +100,13 @@ def _read(name: str, rounds: Rounds) -> list[Vector]:
         vectors = [np.asarray(samples, dtype=np.float64).reshape(-1) for samples in rounds]
     except (TypeError, ValueError) as error:
         raise InputError(f"the rounds of {name} are not lists of numbers: {error}") from error
+    every = np.concatenate([np.ones(1), *vectors])  # a list of none cannot be joined
+    if not (all(map(len, vectors)) and np.isfinite(every).all() and (every > 0).all()):
+        _refuse(name, vectors)
+    return vectors
+
+
+def _refuse(name: str, vectors: list[Vector]) -> None:
     for number, values in enumerate(vectors, start=1):
         bad = values[~(np.isfinite(values) & (values > 0))]
         if not len(values):
@@ -107,7 +116,6 @@ def _read(name: str, rounds: Rounds) -> list[Vector]:
                 f"round {number} of {name} has the sample {float(bad[0])!r}; "
                 "all must be finite and above zero"
             )
-    return vectors
 
 
 def _check_matching(name: str, rounds: list[Vector], others: list[Vector]) -> None:
