@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 Floats = npt.NDArray[np.float64]
 Single = npt.NDArray[np.float32]
 
-BLOCK, MARGIN = 256, 48
+BLOCK, MARGIN = 400, 48
 """Results per block of a long series, of which MARGIN at each inner end are only context."""
 
 _STEP = 0.6  # of the grid, in sigmas: finer costs time and finds no more
@@ -33,10 +33,10 @@ class Prior:
     jump: float = 0.01
     """Probability of a jump at one result, spread evenly over `jump_range`."""
     jump_range: float = 0.3
-    drift: float = 0.035
-    """Standard deviation of the creep from one result to the next, in sigmas."""
-    throttled: float = 0.05
-    """Probability that throttling begins at one result."""
+    habits: tuple[tuple[float, float], ...] = ((0.05, 0.035), (0.0, 0.035), (0.0, 0.25))
+    """Machines a history may come from, weighed by their evidence: the probability that
+    throttling begins at one result, and the standard deviation of the creep from one result to
+    the next, in sigmas. The last is one whose successive results are alike."""
     dwell: float = 3.5
     """Mean number of results it lasts."""
     shifts: tuple[float, float] = (0.05, 0.30)
@@ -80,12 +80,12 @@ def jump_probability(x: Floats, sigma: float, prior: Prior = PRIOR) -> Floats:
     rows = x[starts[:, None] + np.arange(size)]
     grid = _grid(rows, sigma, prior)
     cold, hot = _densities(rows, grid, sigma, prior)
-    jumps, evidence = _Chain(cold, hot, grid, prior).solve()
-    shape = (len(prior.sigmas), len(starts))
-    weight = evidence.reshape(shape)
-    weight = np.exp(weight - weight.max(0))
+    solved = [_Chain(cold, hot, grid, prior, habit).solve() for habit in prior.habits]
+    jumps = np.concatenate([jump for jump, _ in solved], axis=1).reshape(size, -1, len(starts))
+    evidence = np.concatenate([log for _, log in solved]).reshape(-1, len(starts))
+    weight = np.exp(evidence - evidence.max(0))
     weight /= weight.sum(0)
-    per_block = np.einsum("sb,tsb->bt", weight, jumps.reshape(size, *shape))
+    per_block = np.einsum("sb,tsb->bt", weight, jumps)
     return np.clip(per_block[owner, np.arange(len(x)) - starts[owner]], 0.0, 1.0)
 
 
@@ -133,7 +133,7 @@ def _densities(rows: Floats, grid: _Grid, sigma: float, prior: Prior) -> tuple[S
     return np.concatenate(cold, axis=1), np.concatenate(hot, axis=1)
 
 
-def _density(residual: Floats, sigma: float, prior: Prior) -> Single:
+def _density(residual: npt.NDArray[np.floating], sigma: float, prior: Prior) -> Single:
     z = residual / sigma
     core = np.exp(-0.5 * z**2) * (1 - prior.tail - prior.outlier)
     tail = np.exp(-0.5 * (z / prior.tail_width) ** 2) * (prior.tail / prior.tail_width)
@@ -148,19 +148,22 @@ class _Chain:
     shape (rows, modes, levels). Throttling is too short for a throttled level to creep.
     """
 
-    def __init__(self, cold: Single, hot: Single, grid: _Grid, prior: Prior) -> None:
+    def __init__(
+        self, cold: Single, hot: Single, grid: _Grid, prior: Prior, habit: tuple[float, float]
+    ) -> None:
+        throttled, drift = habit
         windows = sliding_window_view(hot, grid.levels, axis=2)
         self.cold_density = cold
-        self.hot_density = windows[:, :, grid.first :: grid.stride][:, :, : grid.modes]
+        self.hot_density = windows[:, :, grid.first :: grid.stride][:, :, : grid.modes if throttled else 0]
         self.time, self.rows, self.levels = cold.shape
-        self.modes = grid.modes
+        self.modes = self.hot_density.shape[2]
         self.leave = np.float32(1 / prior.dwell)
-        self.enter = np.float32(prior.throttled)
+        self.enter = np.float32(throttled)
         reach = max(prior.jump_range, self.levels * grid.step)
         self.jump = np.float32(prior.jump * grid.step / reach)
         self.stay = np.float32(1 - prior.jump)
         # A sigma of the drift prior is the estimate; the grid counts in steps.
-        self.creep = np.float32(min(0.25, (prior.drift * 0.9 / _STEP) ** 2 / 2))
+        self.creep = np.float32(min(0.25, (drift * 0.9 / _STEP) ** 2 / 2))
         self.cold_mass = np.zeros((self.time, self.rows), np.float32)
         self.hot_mass = np.zeros((self.time, self.rows, self.modes), np.float32)
         self.scale = np.ones((self.time, self.rows), np.float32)
@@ -173,14 +176,14 @@ class _Chain:
     def _forward(self) -> None:
         share = float(self.enter / (self.enter + self.leave))
         cold = self.cold_density[0] * np.float32((1 - share) / self.levels)
-        hot = self.hot_density[0] * np.float32(share / self.levels / self.modes)
+        hot = self.hot_density[0] * np.float32(share / self.levels / max(1, self.modes))
         self.scale[0] = cold.sum(1) + hot.sum((1, 2))
         for t in range(1, self.time):
             norm = (1 / self.scale[t - 1])[:, None]
             cold *= norm
             moved = hot.sum(1) * (self.leave * norm)
             hot *= ((1 - self.leave) * norm)[:, None]
-            hot += (cold * (self.enter / self.modes))[:, None]
+            hot += (cold * (self.enter / max(1, self.modes)))[:, None]
             cold *= 1 - self.enter
             cold += moved
             self._drift(cold)
@@ -204,7 +207,7 @@ class _Chain:
             jumps[t] = self.jump * (cold_sum * self.cold_mass[t] + throttled)
             self._jump(cold, hot, cold_sum, hot_sum)
             self._drift(cold)
-            entered = hot.sum(1) * (self.enter / self.modes)
+            entered = hot.sum(1) * (self.enter / max(1, self.modes))
             hot *= 1 - self.leave
             hot += (self.leave * cold)[:, None]
             cold *= 1 - self.enter

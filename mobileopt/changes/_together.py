@@ -13,8 +13,8 @@ Cause = Literal["commit", "machine", "unclear"]
 
 _MANY = 3  # series of one machine that move together before the machine itself is suspected,
 _SHARE = 1 / 3  # and the least share of its series with results around that commit
-_MOVED = 0.5  # the chance from which another machine's series is said to have moved as well
-_STILL = 0.2  # and the one up to which it is said not to have
+_MOVED = 0.5  # the chance of a jump from which another series is said to have moved as well
+_STRAY = 0.05  # share of the other machines' series that may have moved by coincidence
 
 
 class SeriesKey(NamedTuple):
@@ -102,7 +102,7 @@ def _cause(key: SeriesKey, point: ChangePoint, analyses: Mapping[SeriesKey, Anal
         if k.machine != key.machine and k.name in moved
         if (chance := a.chance_near(point.index)) is not None
     ]
-    if any(chance > _STILL for chance in elsewhere):
+    if sum(chance >= _MOVED for chance in elsewhere) > _STRAY * len(elsewhere):
         return "commit"
     if len(moved) < max(_MANY, _SHARE * len(judged)):
         return "commit"
