@@ -19,7 +19,7 @@ SPACING = 10
 
 TUNING = range(60)
 """Seeds the detector was tuned on; figures are reported on others."""
-REPORT = range(100_000, 100_100)
+REPORT = range(100_000, 100_030)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ FOREIGN = (
     replace(QUIET, name="random walk", wander=0.03),
     replace(QUIET, name="dwell 6", throttling=0.03, dwell=6.0),
 )
-"""Disturbances the detector's prior does not describe and it was never tuned on."""
+"""Disturbances outside the generator above; the detector was only checked against them."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ an outlier. All of it lives on a grid of log levels, on which the posterior is e
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,16 +28,32 @@ _MAX_LEVELS = 400  # a history spanning many times its noise gets a coarser grid
 
 
 @dataclass(frozen=True)
+class Habit:
+    """How one kind of machine behaves between jumps."""
+
+    weight: float
+    """Relative to the other kinds, before any result is seen."""
+    throttled: float
+    """Probability that throttling begins at one result."""
+    drift: float
+    """Standard deviation of the creep from one result to the next, in sigmas; a quarter stands
+    for results so alike from one to the next that a run of them is no step."""
+
+
+@dataclass(frozen=True)
 class Prior:
     """What a history looks like before it is seen; ranges and shifts are logarithmic."""
 
     jump: float = 0.01
     """Probability of a jump at one result, spread evenly over `jump_range`."""
     jump_range: float = 0.3
-    habits: tuple[tuple[float, float], ...] = ((0.05, 0.035), (0.0, 0.035), (0.0, 0.25))
-    """Machines a history may come from, weighed by their evidence: the probability that
-    throttling begins at one result, and the standard deviation of the creep from one result to
-    the next, in sigmas. The last is one whose successive results are alike."""
+    habits: tuple[Habit, ...] = (
+        Habit(weight=1.0, throttled=0.05, drift=0.035),
+        Habit(weight=1.0, throttled=0.0, drift=0.035),
+        Habit(weight=0.1, throttled=0.0, drift=0.1),
+        Habit(weight=0.03, throttled=0.0, drift=0.25),
+    )
+    """Their evidence says which of them a history comes from."""
     dwell: float = 3.5
     """Mean number of results it lasts."""
     shifts: tuple[float, float] = (0.05, 0.30)
@@ -148,30 +165,31 @@ class _Chain:
     shape (rows, modes, levels). Throttling is too short for a throttled level to creep.
     """
 
-    def __init__(
-        self, cold: Single, hot: Single, grid: _Grid, prior: Prior, habit: tuple[float, float]
-    ) -> None:
-        throttled, drift = habit
+    def __init__(self, cold: Single, hot: Single, grid: _Grid, prior: Prior, habit: Habit) -> None:
         windows = sliding_window_view(hot, grid.levels, axis=2)
         self.cold_density = cold
-        self.hot_density = windows[:, :, grid.first :: grid.stride][:, :, : grid.modes if throttled else 0]
+        self.hot_density = windows[:, :, grid.first :: grid.stride][
+            :, :, : grid.modes if habit.throttled else 0
+        ]
         self.time, self.rows, self.levels = cold.shape
         self.modes = self.hot_density.shape[2]
+        self.weight = habit.weight
         self.leave = np.float32(1 / prior.dwell)
-        self.enter = np.float32(throttled)
+        self.enter = np.float32(habit.throttled)
         reach = max(prior.jump_range, self.levels * grid.step)
         self.jump = np.float32(prior.jump * grid.step / reach)
         self.stay = np.float32(1 - prior.jump)
         # A sigma of the drift prior is the estimate; the grid counts in steps.
-        self.creep = np.float32(min(0.25, (drift * 0.9 / _STEP) ** 2 / 2))
+        self.creep = np.float32(min(0.25, (habit.drift * 0.9 / _STEP) ** 2 / 2))
         self.cold_mass = np.zeros((self.time, self.rows), np.float32)
         self.hot_mass = np.zeros((self.time, self.rows, self.modes), np.float32)
         self.scale = np.ones((self.time, self.rows), np.float32)
 
     def solve(self) -> tuple[Floats, Floats]:
-        """Posterior of a jump, shape (time, rows), and log evidence, shape (rows,)."""
+        """Posterior of a jump, shape (time, rows), and log of weight x evidence, shape (rows,)."""
         self._forward()
-        return self._backward(), np.log(self.scale).sum(0, dtype=np.float64)
+        evidence = np.log(self.scale).sum(0, dtype=np.float64) + math.log(self.weight)
+        return self._backward(), evidence
 
     def _forward(self) -> None:
         share = float(self.enter / (self.enter + self.leave))

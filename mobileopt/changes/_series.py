@@ -10,23 +10,21 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mobileopt.changes._levels import NEAR, levels_around, noise, step_over_ramp
+from mobileopt.changes._levels import levels_around, noise
 from mobileopt.changes._posterior import Floats, jump_probability
 from mobileopt.errors import InputError
 
 MIN_EFFECT = 0.01
-MIN_CONFIDENCE = 0.75
+MIN_CONFIDENCE = 0.55
 """Below it a change point is not reported."""
 
 SIDE = 3
 """Results a level needs on each side of a change; fewer are an outlier until shown otherwise."""
 
+_TIE = 1e-3
+
 NEIGHBOURS = 2
 """A change point stands for this many results before and after it."""
-
-_SUSPICION = 0.5  # the confidence from which a candidate keeps its neighbours in their place
-_SURE = 0.0025  # a chance above 1 - this adds no more to its odds
-_AGAINST_RAMP = 4.0  # nats a step must have over a ramp, its own log odds counted in
 
 
 @dataclass(frozen=True)
@@ -99,13 +97,14 @@ def analyse(values: Sequence[float | None], min_effect: float) -> Analysis:
     jump = jump_probability(x, sigma)
     # A jump that has not yet lasted cannot be told from throttling.
     jump[:SIDE] = jump[len(x) - SIDE + 1 :] = 0.0
-    points = [
-        ChangePoint(
-            int(positions[step.index]), math.exp(step.before), math.exp(step.after), step.chance
-        )
-        for step in _steps(x, jump, sigma, effect)
-        if step.chance >= MIN_CONFIDENCE
-    ]
+    chances = _likeliest(jump)
+    borders = [0, *sorted(chances), len(x)]
+    points: list[ChangePoint] = []
+    for start, split, stop in zip(borders, borders[1:], borders[2:], strict=False):
+        before, after = levels_around(x, start, split, stop, sigma)
+        if abs(after - before) >= effect:
+            where = int(positions[split])
+            points.append(ChangePoint(where, math.exp(before), math.exp(after), chances[split]))
     return Analysis(positions, jump, tuple(points))
 
 
@@ -122,54 +121,15 @@ def _logarithms(values: Sequence[float | None]) -> tuple[npt.NDArray[np.intp], F
     return positions, np.log(present)
 
 
-@dataclass(frozen=True)
-class _Step:
-    index: int
-    chance: float
-    before: float
-    after: float
-    merit: float
-    """Log odds of the step plus its log likelihood ratio over a ramp; -inf if too small."""
-
-
-def _steps(x: Floats, jump: Floats, sigma: float, effect: float) -> list[_Step]:
-    """What is a step, large enough and no ramp, in order; the least deserving goes first."""
-    chances = _candidates(jump)
-    order = sorted(chances)
-    steps = [_weigh(x, order, k, chances, sigma, effect) for k in range(len(order))]
-    while steps:
-        worst = min(range(len(steps)), key=lambda k: steps[k].merit)
-        if steps[worst].merit >= _AGAINST_RAMP:
-            break
-        del steps[worst], order[worst]
-        # Its neighbours now reach further, and are weighed anew.
-        for k in {worst - 1, worst} & set(range(len(order))):
-            steps[k] = _weigh(x, order, k, chances, sigma, effect)
-    return steps
-
-
-def _candidates(jump: Floats) -> dict[int, float]:
-    """Index and chance of the likeliest jumps, greedily, each with its neighbours' share."""
-    left = np.concatenate([np.zeros(2 * NEIGHBOURS), jump, np.zeros(2 * NEIGHBOURS)])
+def _likeliest(jump: Floats) -> dict[int, float]:
+    """Index and chance of the jumps worth a report, greedily, each with its neighbours' share."""
+    left, found = jump.copy(), dict[int, float]()
     window = np.ones(2 * NEIGHBOURS + 1)
     chance = np.convolve(left, window, mode="same")
-    found: dict[int, float] = {}
-    while chance[at := int(np.argmax(chance))] >= _SUSPICION:
-        found[at - 2 * NEIGHBOURS] = min(1.0, float(chance[at]))
-        left[at - NEIGHBOURS : at + NEIGHBOURS + 1] = 0.0
+    # Where several windows hold the same jump, the one whose middle it is.
+    while chance[at := int(np.argmax(chance + _TIE * left))] >= MIN_CONFIDENCE:
+        if left[at] > 0:
+            found[at] = min(1.0, float(chance[at]))
+        left[max(0, at - NEIGHBOURS) : at + NEIGHBOURS + 1] = 0.0
         chance = np.convolve(left, window, mode="same")
     return found
-
-
-def _weigh(
-    x: Floats, order: list[int], k: int, chances: dict[int, float], sigma: float, effect: float
-) -> _Step:
-    start, split, stop = ([0, *order, len(x)])[k : k + 3]
-    before, after = levels_around(x, start, split, stop, sigma)
-    chance = chances[split]
-    if abs(after - before) < effect:
-        return _Step(split, chance, before, after, -math.inf)
-    start, stop = max(start, split - NEAR), min(stop, split + NEAR)
-    odds = math.log(chance / max(1 - chance, _SURE))
-    merit = odds + step_over_ramp(x[start:stop], split - start, sigma)
-    return _Step(split, chance, before, after, merit)
