@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
         tables = [
             ("Synthetic histories", comparison(progress, seeds)),
             ("Disturbances outside the prior", foreign(progress, seeds)),
-            ("Flicker as a history grows", flicker(progress, seeds[:10])),
+            ("Flicker as a history grows", flicker(progress, seeds[:6])),
             ("Results needed after a step of 10 %", delay(progress, seeds)),
             ("Many series together", together(progress, seeds)),
             ("Seconds for one series", speed(progress)),

@@ -21,7 +21,7 @@ MIN_CONFIDENCE = 0.55
 SIDE = 3
 """Results a level needs on each side of a change; fewer are an outlier until shown otherwise."""
 
-_TIE = 1e-3
+_CENTRE = 0.1  # what it counts that a jump is in the middle of its window
 
 NEIGHBOURS = 2
 """A change point stands for this many results before and after it."""
@@ -126,8 +126,8 @@ def _likeliest(jump: Floats) -> dict[int, float]:
     left, found = jump.copy(), dict[int, float]()
     window = np.ones(2 * NEIGHBOURS + 1)
     chance = np.convolve(left, window, mode="same")
-    # Where several windows hold the same jump, the one whose middle it is.
-    while chance[at := int(np.argmax(chance + _TIE * left))] >= MIN_CONFIDENCE:
+    # Several windows hold the same jump: the one is meant whose middle it is.
+    while chance[at := int(np.argmax(chance + _CENTRE * left))] >= MIN_CONFIDENCE:
         if left[at] > 0:
             found[at] = min(1.0, float(chance[at]))
         left[max(0, at - NEIGHBOURS) : at + NEIGHBOURS + 1] = 0.0
