@@ -15,7 +15,7 @@ from mobileopt.changes._posterior import Floats, jump_probability
 from mobileopt.errors import InputError
 
 MIN_EFFECT = 0.01
-MIN_CONFIDENCE = 0.55
+MIN_CONFIDENCE = 0.65
 """Below it a change point is not reported."""
 
 SIDE = 3
