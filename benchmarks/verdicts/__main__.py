@@ -1,0 +1,27 @@
+"""`python -m benchmarks.verdicts NAME [OPTIONS]`: how far the project's verdicts can be trusted.
+
+Prints tables as markdown. Examples:
+
+    python -m benchmarks.verdicts detection
+    python -m benchmarks.verdicts detection --seeds 10
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+COMMANDS = {"detection": "benchmarks.verdicts.detection"}
+"""Name to module; a module has `main(arguments) -> exit code`."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; 2 for a name that does not exist."""
+    if arguments and arguments[0] in COMMANDS:
+        return import_module(COMMANDS[arguments[0]]).main(arguments[1:])
+    print(__doc__, f"NAME is one of: {', '.join(COMMANDS)}", sep="\n")
+    return 0 if arguments in (["-h"], ["--help"]) else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

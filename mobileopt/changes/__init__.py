@@ -1,0 +1,9 @@
+"""Change points in the history of a metric: `find` in one series, `find_together` in many.
+
+Pure: numbers in, values out. The method, its figures and its limits are in docs/changes.md.
+"""
+
+from mobileopt.changes._series import ChangePoint, find
+from mobileopt.changes._together import SeriesChange, SeriesKey, find_together
+
+__all__ = ["ChangePoint", "SeriesChange", "SeriesKey", "find", "find_together"]

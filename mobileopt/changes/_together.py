@@ -1,0 +1,109 @@
+"""Change points of many series at once: fewer false ones, and whose they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from mobileopt.changes._series import MIN_EFFECT, Analysis, ChangePoint, analyse
+from mobileopt.errors import InputError
+
+Cause = Literal["commit", "machine", "unclear"]
+
+_MANY = 3  # series of one machine that move together before the machine itself is suspected,
+_SHARE = 1 / 3  # and the least share of its series with results around that commit
+_MOVED = 0.5  # the chance of a jump from which another series is said to have moved as well
+_STRAY = 0.05  # share of the other machines' series that may have moved by coincidence
+
+
+class SeriesKey(NamedTuple):
+    """A series among others: the machine it was measured on and what was measured there."""
+
+    machine: str
+    name: str
+
+
+@dataclass(frozen=True)
+class SeriesChange:
+    """A change point of one series and what the others say about it.
+
+    `cause` is "commit" where another machine moved as well, or where few series of this machine
+    did; "machine" where many did and on no other machine any of them; "unclear" where many did
+    and no other machine measured the same there.
+    """
+
+    key: SeriesKey
+    point: ChangePoint
+    cause: Cause
+
+
+def find_together(
+    series: Mapping[SeriesKey, Sequence[float | None]],
+    *,
+    min_effect: float = MIN_EFFECT,
+    false_discovery_rate: float = 0.05,
+) -> list[SeriesChange]:
+    """Find the change points of series that share one commit axis, in order of index and key.
+
+    Position i of every series is the same commit; a machine that did not measure it has None.
+    What `find` reports in each is cut to the most confident ones of which, on average, no more
+    than `false_discovery_rate` are false: 1 - confidence is a change point's own probability of
+    being false, and the mean over those kept is the expected rate (Newton et al. 2004,
+    Mueller et al. 2004).
+
+    Raises:
+        InputError: the series differ in length, or as `find`.
+    """
+    if not 0 < false_discovery_rate < 1:
+        raise InputError(
+            f"false_discovery_rate is {false_discovery_rate!r}, it must lie between 0 and 1"
+        )
+    lengths = {len(values) for values in series.values()}
+    if len(lengths) > 1:
+        raise InputError(
+            f"series of {min(lengths)} and of {max(lengths)} results do not share a commit axis; "
+            "fill what was not measured with None"
+        )
+    analyses = {key: _analyse(key, values, min_effect) for key, values in series.items()}
+    kept = _keep([(key, p) for key, a in analyses.items() for p in a.points], false_discovery_rate)
+    kept.sort(key=lambda change: (change[1].index, change[0]))
+    return [SeriesChange(key, point, _cause(key, point, analyses)) for key, point in kept]
+
+
+def _analyse(key: SeriesKey, values: Sequence[float | None], min_effect: float) -> Analysis:
+    try:
+        return analyse(values, min_effect)
+    except InputError as error:
+        raise InputError(f"{key.name} on {key.machine}: {error}") from error
+
+
+def _keep(
+    found: list[tuple[SeriesKey, ChangePoint]], rate: float
+) -> list[tuple[SeriesKey, ChangePoint]]:
+    found = sorted(found, key=lambda change: change[1].confidence, reverse=True)
+    total = 0.0
+    for count, (_, point) in enumerate(found):
+        total += 1 - point.confidence
+        if total > rate * (count + 1):
+            return found[:count]
+    return found
+
+
+def _cause(key: SeriesKey, point: ChangePoint, analyses: Mapping[SeriesKey, Analysis]) -> Cause:
+    here = {k.name: a for k, a in analyses.items() if k.machine == key.machine}
+    chances = {name: a.chance_near(point.index) for name, a in here.items()}
+    judged = [chance for chance in chances.values() if chance is not None]
+    moved = {name for name, chance in chances.items() if chance is not None and chance >= _MOVED}
+    moved.add(key.name)
+    elsewhere = [
+        chance
+        for k, a in analyses.items()
+        if k.machine != key.machine and k.name in moved
+        if (chance := a.chance_near(point.index)) is not None
+    ]
+    if sum(chance >= _MOVED for chance in elsewhere) > _STRAY * len(elsewhere):
+        return "commit"
+    if len(moved) < max(_MANY, _SHARE * len(judged)):
+        return "commit"
+    return "machine" if elsewhere else "unclear"
