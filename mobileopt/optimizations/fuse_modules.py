@@ -66,7 +66,7 @@ def apply(
         return Result(copied(module), (), left)
     result = copied(module)
     _fuse(result, fused)
-    clause = fault(result, inputs, expected)
+    clause = fault(module, result, inputs, expected)
     if clause:
         reason = f"the fused model {clause}"
         return Result(copied(module), (), left | {"+".join(group): reason for group in fused})

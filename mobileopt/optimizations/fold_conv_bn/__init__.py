@@ -98,7 +98,7 @@ def _checked(
     folded = tuple(dict.fromkeys(name for name in account.folded if name not in left))
     if not account.folded:
         return Result(copied(module), (), left)
-    clause = fault(result, inputs, expected)
+    clause = fault(module, result, inputs, expected)
     if clause:
         names = dict.fromkeys((*folded, *left), f"the folded model {clause}")
         return Result(copied(module), (), names)
