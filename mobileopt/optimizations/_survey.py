@@ -8,6 +8,7 @@ cannot: how often it was called, and who else called its modules or read their t
 from __future__ import annotations
 
 import copy
+import inspect
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -159,6 +160,7 @@ def _trace_straight(surveyed: Survey, path: str, is_leaf: Callable[[nn.Module], 
         return
     try:
         inputs = _alike(surveyed.recording.inputs[path])
+        _check_complete(module, inputs)
         straight = Straight(path, trace(module, inputs, is_leaf), inputs)
     except Untraceable as reason:
         surveyed.untraced[path] = str(reason)
@@ -179,6 +181,12 @@ def _alike(calls: list[tuple[Any, ...] | None]) -> tuple[Any, ...]:
     if len(forms) > 1 or calls[0] is None:
         raise Untraceable("it is called by keyword, or in more than one way")
     return calls[0]
+
+
+def _check_complete(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+    """The module stays callable with other arguments, which may take it another way."""
+    if len(inspect.signature(module.forward).parameters) > len(inputs):
+        raise Untraceable("it takes arguments that the example inputs leave out")
 
 
 def _form(call: tuple[Any, ...]) -> list[Any]:

@@ -223,6 +223,24 @@ def test_a_block_called_twice_is_fused():
     assert fused(ready(Twice()), image()).changed == ("block.0+block.1",)
 
 
+def test_an_optional_argument_that_may_change_the_sequence_is_respected():
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.bn = nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3)
+
+        def forward(self, x: Tensor, raw: Tensor | None = None) -> Tensor:
+            y = self.conv(x)
+            return self.bn(y) if raw is None else y * raw
+
+    model = ready(Masked())
+    result = fused(model, image())
+    assert result.left == {"": "it takes arguments that the example inputs leave out"}
+    with torch.no_grad():
+        raw = torch.ones(1)
+        assert error(model(image(), raw), result.module(image(), raw)) == 0
+
+
 def test_a_group_that_is_named_is_the_only_one_fused():
     model = ready(Graph(lambda m, x: m.relu(m.bn(m.conv(x))), **parts()))
     assert fused(model, image(), groups=[["conv", "bn"]]).changed == ("conv+bn",)
