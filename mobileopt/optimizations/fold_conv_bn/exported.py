@@ -30,12 +30,12 @@ from mobileopt.optimizations._tracing import (
     storage,
 )
 from mobileopt.optimizations.fold_conv_bn.calls import (
-    attribute,
     is_norm,
     only_weight_hooks,
     takes_constants,
 )
 from mobileopt.optimizations.fold_conv_bn.graph import set_module
+from mobileopt.optimizations.fold_conv_bn.nodes import attribute
 
 _CONTAINERS = (tuple, list, dict)
 
@@ -76,7 +76,8 @@ def _with_plain_norms(model: nn.Module) -> nn.Module:
     children: list[tuple[str, Any]] = list(model.named_modules())
     for name, child in children:
         if name and is_norm(child) and isinstance(child, FrozenBatchNorm2d):
-            plain = nn.BatchNorm2d(child.running_mean.numel(), child.eps).eval()
+            channels = len(child.state_dict()["running_mean"])
+            plain = nn.BatchNorm2d(channels, child.eps).eval()
             plain.load_state_dict(child.state_dict(), strict=False, assign=True)
             set_module(model, name, plain.requires_grad_(False))
     return model

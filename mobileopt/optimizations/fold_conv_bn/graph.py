@@ -22,15 +22,12 @@ from mobileopt.optimizations.fold_conv_bn.affine import (
 from mobileopt.optimizations.fold_conv_bn.calls import (
     Layer,
     Norm,
-    arguments,
-    input_of,
     layer_of,
     layer_type,
-    name_of,
     norm_of,
     passes_through,
-    tensors_of,
 )
+from mobileopt.optimizations.fold_conv_bn.nodes import arguments, input_of, name_of, tensors_of
 
 _METADATA = {"shape", "dtype", "device", "ndim", "size", "dim", "numel"}
 
@@ -98,14 +95,20 @@ def _fold(site: _Site, norm: Norm) -> list[str]:
         raise Unfoldable(norm.obstacle)
     _check_constant(site, norm.tensors, "its weights or statistics are")
     source = _back(site, input_of(norm.node))
-    layer = layer_of(site.graph, source) if source is not None else None
-    if layer is not None:
-        return _fold_after(site, norm, layer)
-    target = _sole_user(site, norm.node)
-    layer = layer_of(site.graph, target) if target is not None else None
-    if layer is not None and site.before:
-        return _fold_before(site, norm, layer)
-    raise Unfoldable(f"its input comes from {_described(site, source)}, not from a layer alone")
+    ways: list[tuple[Any, fx.Node | None]] = [(_fold_after, source)]
+    if site.before:
+        ways.append((_fold_before, _sole_user(site, norm.node)))
+    reason: Unfoldable | None = None
+    for way, node in ways:
+        layer = layer_of(site.graph, node) if node is not None else None
+        try:
+            if layer is not None:
+                return way(site, norm, layer)
+        except Unfoldable as found:
+            reason = reason or found
+    raise reason or Unfoldable(
+        f"its input comes from {_described(site, source)}, not from a layer alone"
+    )
 
 
 def _fold_after(site: _Site, norm: Norm, layer: Layer) -> list[str]:
