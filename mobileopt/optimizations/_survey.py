@@ -19,6 +19,7 @@ from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
+from mobileopt.optimizations._reach import reach
 from mobileopt.optimizations._tracing import Untraceable, storage, trace
 
 
@@ -59,12 +60,14 @@ class Straight:
 
 @dataclass(frozen=True)
 class Survey:
-    """A model with its recording, its straight parts, and why others are not, by path."""
+    """A model with its recording, its straight parts, and by path why others are not and how
+    deep their code reaches into their children."""
 
     model: nn.Module
     recording: Recording
     straights: list[Straight] = field(default_factory=list[Straight])
     untraced: dict[str, str] = field(default_factory=dict[str, str])
+    reaches: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
 
     def shared(self, straight: Straight, name: str) -> str | None:
         """What makes the module at `name` more than one call in `straight`, or None."""
@@ -79,7 +82,30 @@ class Survey:
             others = {n for n in self.recording.readers[storage(tensor)] if not _within(n, name)}
             if others:
                 return f"has weights that are also read in {min(others) or 'forward'!r}"
+        if straight.path and not self._is_closed(straight.path):
+            return f"is inside {straight.path!r}, which other code may reach into"
         return None
+
+    def _is_closed(self, path: str) -> bool:
+        """Whether the code around a part calls it as a whole, whichever way it takes."""
+        if len(_names(self.model, self.model.get_submodule(path))) > 1:
+            return False
+        for outer in self.untraced:
+            if outer == "" or path.startswith(f"{outer}."):
+                steps = path.removeprefix(f"{outer}." if outer else "").split(".")
+                if self._reach(outer)[steps[0]] > len(steps):
+                    return False
+        return True
+
+    def _reach(self, path: str) -> dict[str, int]:
+        if path not in self.reaches:
+            self.reaches[path] = reach(self.model.get_submodule(path))
+        return self.reaches[path]
+
+
+def _names(model: nn.Module, module: nn.Module) -> list[str]:
+    named = model.named_modules(remove_duplicate=False)
+    return [name for name, child in named if child is module]
 
 
 def survey(
