@@ -3,6 +3,7 @@
 Examples:
   python -m tools.fusion_coverage --models 'resnet*' mobilenet_v2
   python -m tools.fusion_coverage --json > coverage.json
+  python -m tools.fusion_coverage --resume coverage.json --json --output coverage.json
   nice python -m tools.fusion_coverage --output docs/fusion_coverage.md
 
 Every model runs in a process of its own with a time limit. Exit code 0: no folded model is
@@ -19,7 +20,7 @@ import platform
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     options = _parser().parse_args(argv)
     try:
-        rows = measure_all(select(options.models), options.time_limit)
+        known = resumed(options.resume) if options.resume else {}
+        rows = measure_all(select(options.models), options.time_limit, known)
         text = json.dumps(rows, indent=2) if options.json else markdown(rows)
         if options.output:
             _write(options.output, text)
@@ -65,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--time-limit", type=float, default=600, metavar="SECONDS", help="for one model (600)"
     )
+    parser.add_argument(
+        "--resume", type=Path, metavar="FILE", help="take what an earlier --json report measured"
+    )
     parser.add_argument("--json", action="store_true", help="JSON instead of Markdown")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write there, not to stdout")
     return parser
@@ -85,15 +90,26 @@ def select(patterns: Iterable[str]) -> list[str]:
     return [name for name in names if name in wanted]
 
 
-def measure_all(names: list[str], time_limit: float) -> list[Row]:
-    """One row for each model; those that have nothing to fold are not run."""
+def resumed(path: Path) -> dict[str, Row]:
+    """The rows of an earlier report that were measured, by model; raises InputError."""
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return {row["model"]: row for row in rows if "limit" in row}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} cannot be read as a --json report: {error}") from error
+
+
+def measure_all(
+    names: list[str], time_limit: float, known: Mapping[str, Row] | None = None
+) -> list[Row]:
+    """One row for each model; those that are known or have nothing to fold are not run."""
     columns = (TextColumn("{task.description}"), MofNCompleteColumn(), TimeElapsedColumn())
     rows: list[Row] = []
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("", total=len(names))
         for name in names:
             progress.update(task, description=name)
-            rows.append(_row(name, time_limit))
+            rows.append((known or {}).get(name) or _row(name, time_limit))
             progress.advance(task)
             if rows[-1].get("reason") == INTERRUPTED:
                 break

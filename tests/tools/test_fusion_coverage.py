@@ -106,3 +106,18 @@ def test_a_report_that_cannot_be_written_is_an_error_with_its_path(tmp_path: Pat
     path = tmp_path / "missing" / "coverage.md"
     assert fusion_coverage.main(["--models", "alexnet", "--output", str(path)]) == 2
     assert f"{path} cannot be written: No such file" in capsys.readouterr().err
+
+
+def test_what_an_earlier_report_measured_is_not_measured_again(tmp_path: Path, capsys):
+    path = tmp_path / "coverage.json"
+    path.write_text(json.dumps([row(), {"model": "vgg11_bn", "norms": 8, "reason": "slow"}]))
+    assert set(fusion_coverage.resumed(path)) == {"resnet18"}
+    assert fusion_coverage.main(["--models", "resnet18", "--resume", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [row()]
+
+
+def test_a_report_that_is_none_is_an_input_error(tmp_path: Path):
+    path = tmp_path / "coverage.json"
+    path.write_text("{")
+    with pytest.raises(InputError, match="cannot be read as a --json report"):
+        fusion_coverage.resumed(path)
