@@ -248,6 +248,12 @@ def test_a_frozen_norm_that_broadcasts_is_left():
     assert folded(model, image()).left == {"1": "it has 1 channels and the layer 4"}
 
 
+def test_a_frozen_norm_that_scales_another_axis_is_left():
+    model = ready(nn.Sequential(nn.Conv3d(2, 4, 1), FrozenBatchNorm2d(4)))
+    x = torch.randn(1, 2, 4, 5, 5, dtype=torch.float64)
+    assert folded(model, x).left == {"1": "it is made for 4 axes, and its input has 5"}
+
+
 class Functional(nn.Module):
     def __init__(self, **options) -> None:
         super().__init__()

@@ -15,7 +15,6 @@ from mobileopt.optimizations.result import Result
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The TorchScript type system:UserWarning"),
-    pytest.mark.filterwarnings("ignore:.*_node_type_from_target:FutureWarning"),
 ]
 
 

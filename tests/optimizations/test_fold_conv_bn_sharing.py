@@ -246,3 +246,21 @@ def test_a_norm_that_cannot_go_back_goes_forward():
         )
     )
     assert folded(model, image()).folded == ("norm",)
+
+
+def test_hooks_on_all_modules_leave_the_model_as_it_was():
+    model = ready(nn.Sequential(nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3)))
+    handle = nn.modules.module.register_module_forward_hook(lambda m, i, o: None)
+    try:
+        left = fold_conv_bn.apply(model, (image(),)).left
+    finally:
+        handle.remove()
+    assert left["1"].startswith("hooks are registered on all modules, which a trace would drop")
+
+
+def test_a_hook_on_the_model_itself_is_kept():
+    model = ready(nn.Sequential(nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3)))
+    model.register_forward_hook(lambda m, i, o: o + 1)
+    result = folded(model, image())
+    assert result.left["1"].startswith("the model itself has hooks, which a trace would drop")
+    assert result.module._forward_hooks

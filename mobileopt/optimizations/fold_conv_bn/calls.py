@@ -114,12 +114,16 @@ class Layer:
 
 @dataclass(frozen=True)
 class Norm:
-    """A call of a batch normalisation; `tensors` are mean, variance, weight and bias."""
+    """A call of a batch normalisation; `tensors` are mean, variance, weight and bias.
+
+    `rank` is the number of axes at which its channels are the second one, None for any.
+    """
 
     node: fx.Node
     name: str
     tensors: tuple[Tensor | None, ...]
     eps: float
+    rank: int | None = None
     obstacle: str | None = None
 
     @property
@@ -152,12 +156,8 @@ def layer_type(module: nn.Module) -> type[nn.Module] | None:
         if isinstance(module, base):
             methods = ("forward", "_conv_forward", "_output_padding")
             same = (getattr(type(module), m, 0) is getattr(base, m, 0) for m in methods)
-            return base if all(same) and not _instance_override(module) else None
+            return base if all(same) and not set(methods[1:]) & set(vars(module)) else None
     return None
-
-
-def _instance_override(module: nn.Module) -> bool:
-    return "_conv_forward" in vars(module)
 
 
 def layer_of(graph: fx.GraphModule, node: fx.Node) -> Layer | None:
@@ -206,9 +206,7 @@ def takes_constants(node: fx.Node) -> list[fx.Node]:
 
 def _module_layer(node: fx.Node, module: Any, base: type[nn.Module]) -> Layer:
     obstacle = _module_obstacle(module)
-    weight = module.__dict__["_parameters"].get("weight") if obstacle else _weight(module)
-    if weight is None:
-        weight = torch.empty(0)
+    weight = torch.empty(0) if obstacle else _weight(module)
     name = name_of(node)
     bias = module._parameters.get("bias")
     tensors = (*module.parameters(), *module.buffers())
@@ -222,7 +220,7 @@ def _module_layer(node: fx.Node, module: Any, base: type[nn.Module]) -> Layer:
         spec=(name, str(node.args[1:]), str(dict(node.kwargs, input=None))),
         rank=LAYERS[base],
         pads_zeros=base is not nn.Linear and not transposed and _pads_zeros(module),
-        obstacle=obstacle or _tensor_obstacle(name, weight),
+        obstacle=obstacle or _tensor_obstacle(weight),
     )
 
 
@@ -255,7 +253,7 @@ def _weight(module: Any) -> Tensor:
         return module.weight
 
 
-def _tensor_obstacle(name: str, weight: Tensor) -> str | None:
+def _tensor_obstacle(weight: Tensor) -> str | None:
     plain = type(weight) in (Tensor, nn.Parameter) and weight.layout is torch.strided
     if not plain or not weight.is_floating_point() or weight.is_meta:
         return f"has a weight that is no plain floating-point tensor but {type(weight).__name__}"
@@ -291,7 +289,7 @@ def _function_layer(graph: fx.GraphModule, node: fx.Node) -> Layer:
         spec=(node.target, str(rest)),
         rank=rank,
         pads_zeros=not transposed and rank > 2 and not _is_zero(given.get("padding", 0)),
-        obstacle=obstacle or _tensor_obstacle(node.name, weight),
+        obstacle=obstacle or _tensor_obstacle(weight),
     )
 
 
@@ -310,7 +308,9 @@ def _module_norm(node: fx.Node, module: Any) -> Norm:
         obstacle = "is parametrized"
     elif module.training and not isinstance(module, FrozenBatchNorm2d):
         obstacle = "is in training mode: it normalises by the batch"
-    return _norm(node, name_of(node), tensors, module.eps, obstacle)
+    norm = _norm(node, name_of(node), tensors, module.eps, obstacle)
+    # It multiplies by (1, C, 1, 1), which fits inputs of five axes too, on another axis.
+    return replace(norm, rank=4) if isinstance(module, FrozenBatchNorm2d) else norm
 
 
 def _function_norm(graph: fx.GraphModule, node: fx.Node) -> Norm:
@@ -333,7 +333,7 @@ def _norm(
 ) -> Norm:
     if obstacle is None and (tensors[0] is None or tensors[1] is None):
         obstacle = "keeps no running statistics: it normalises by the batch"
-    return Norm(node, name, tensors, eps, obstacle)
+    return Norm(node, name, tensors, eps, obstacle=obstacle)
 
 
 def _owner(tensor: Any, node: fx.Node) -> str:

@@ -115,7 +115,7 @@ def _fold_after(site: _Site, norm: Norm, layer: Layer) -> list[str]:
     calls = _calls(site, layer)
     norms = [_norm_after(site, norm, call) for call in calls]
     for call, each in zip(calls, norms, strict=True):
-        _check_flow(site, call.node, each.node, call.rank)
+        _check_flow(site, call.node, each, call.rank)
     affine = norm.affine()
     _check_channels(norm, affine.channels, layer.weights.out_channels)
     _replace(site, calls, fold_after(layer.weights, affine))
@@ -126,7 +126,7 @@ def _fold_before(site: _Site, norm: Norm, layer: Layer) -> list[str]:
     calls = _calls(site, layer)
     norms = [_norm_before(site, norm, call) for call in calls]
     for call, each in zip(calls, norms, strict=True):
-        _check_flow(site, input_of(each.node), each.node, call.rank)
+        _check_flow(site, input_of(each.node), each, call.rank)
         _check_movable(call)
     affine = norm.affine()
     _check_channels(norm, affine.channels, layer.weights.in_channels)
@@ -213,7 +213,7 @@ def _reads_metadata(node: fx.Node) -> bool:
     return node.op == "call_function" and node.target is getattr and node.args[1] in _METADATA
 
 
-def _check_flow(site: _Site, into: Any, norm: fx.Node, rank: int) -> None:
+def _check_flow(site: _Site, into: Any, norm: Norm, rank: int) -> None:
     """What goes through must have its channels where both look for them, and keep its dtype."""
     shape, dtype = site.shapes.get(getattr(into, "name", ""), ((), None))
     if len(shape) != rank:
@@ -221,7 +221,9 @@ def _check_flow(site: _Site, into: Any, norm: fx.Node, rank: int) -> None:
             f"its input has {len(shape)} axes, not the {rank} at which the layer's channels "
             "are the second one"
         )
-    if site.shapes.get(norm.name) != (shape, dtype):
+    if norm.rank not in (None, rank):
+        raise Unfoldable(f"it is made for {norm.rank} axes, and its input has {rank}")
+    if site.shapes.get(norm.node.name) != (shape, dtype):
         raise Unfoldable(f"it changes the dtype or shape of its input, {dtype} {tuple(shape)}")
 
 
