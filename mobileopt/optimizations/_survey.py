@@ -8,6 +8,7 @@ cannot: how often it was called, and who else called its modules or read their t
 from __future__ import annotations
 
 import copy
+import inspect
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
+from mobileopt.optimizations._reach import reach
 from mobileopt.optimizations._tracing import Untraceable, storage, trace
 
 
@@ -58,12 +60,14 @@ class Straight:
 
 @dataclass(frozen=True)
 class Survey:
-    """A model with its recording, its straight parts, and why others are not, by path."""
+    """A model with its recording, its straight parts, and by path why others are not and how
+    deep their code reaches into their children."""
 
     model: nn.Module
     recording: Recording
     straights: list[Straight] = field(default_factory=list[Straight])
     untraced: dict[str, str] = field(default_factory=dict[str, str])
+    reaches: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
 
     def shared(self, straight: Straight, name: str) -> str | None:
         """What makes the module at `name` more than one call in `straight`, or None."""
@@ -78,7 +82,30 @@ class Survey:
             others = {n for n in self.recording.readers[storage(tensor)] if not _within(n, name)}
             if others:
                 return f"has weights that are also read in {min(others) or 'forward'!r}"
+        if straight.path and not self._is_closed(straight.path):
+            return f"is inside {straight.path!r}, which other code may reach into"
         return None
+
+    def _is_closed(self, path: str) -> bool:
+        """Whether the code around a part calls it as a whole, whichever way it takes."""
+        if len(_names(self.model, self.model.get_submodule(path))) > 1:
+            return False
+        for outer in self.untraced:
+            if outer == "" or path.startswith(f"{outer}."):
+                steps = path.removeprefix(f"{outer}." if outer else "").split(".")
+                if self._reach(outer)[steps[0]] > len(steps):
+                    return False
+        return True
+
+    def _reach(self, path: str) -> dict[str, int]:
+        if path not in self.reaches:
+            self.reaches[path] = reach(self.model.get_submodule(path))
+        return self.reaches[path]
+
+
+def _names(model: nn.Module, module: nn.Module) -> list[str]:
+    named = model.named_modules(remove_duplicate=False)
+    return [name for name, child in named if child is module]
 
 
 def survey(
@@ -159,6 +186,7 @@ def _trace_straight(surveyed: Survey, path: str, is_leaf: Callable[[nn.Module], 
         return
     try:
         inputs = _alike(surveyed.recording.inputs[path])
+        _check_complete(module, inputs)
         straight = Straight(path, trace(module, inputs, is_leaf), inputs)
     except Untraceable as reason:
         surveyed.untraced[path] = str(reason)
@@ -179,6 +207,12 @@ def _alike(calls: list[tuple[Any, ...] | None]) -> tuple[Any, ...]:
     if len(forms) > 1 or calls[0] is None:
         raise Untraceable("it is called by keyword, or in more than one way")
     return calls[0]
+
+
+def _check_complete(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+    """The module stays callable with other arguments, which may take it another way."""
+    if len(inspect.signature(module.forward).parameters) > len(inputs):
+        raise Untraceable("it takes arguments that the example inputs leave out")
 
 
 def _form(call: tuple[Any, ...]) -> list[Any]:

@@ -17,6 +17,7 @@ from mobileopt.errors import InputError
 Shapes = dict[str, tuple[torch.Size, torch.dtype]]
 """What each node of a graph returned on the example inputs, by name: tensors only."""
 
+_SIZED = (list, dict, set)
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
@@ -68,6 +69,31 @@ def run_original(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
         raise InputError(
             f"the model does not run on its example inputs: {one_line(error)}"
         ) from error
+
+
+def check_stateless(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+    """Raise Untraceable when a call leaves something behind in an attribute of a module.
+
+    Buffers that are written in place are part of a graph; a plain attribute that is set is not,
+    and the second call of a trace would be another than the model's.
+    """
+    model = copied(module)
+    before = _attributes(model)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        model(*copy.deepcopy(inputs))
+    for name, value in _attributes(model).items():
+        if before.get(name) != value:
+            raise Untraceable(f"forward changes {name!r}, which a trace would not")
+
+
+def _attributes(model: nn.Module) -> dict[str, tuple[int, int]]:
+    """Identity and length of what modules keep in attributes, hooked ones apart: theirs do."""
+    return {
+        f"{path}.{name}".lstrip("."): (id(value), len(value) if isinstance(value, _SIZED) else 0)
+        for path, child in model.named_modules()
+        if not has_hooks(child)
+        for name, value in vars(child).items()
+    }
 
 
 def one_line(error: BaseException) -> str:

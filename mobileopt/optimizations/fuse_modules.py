@@ -23,7 +23,7 @@ from mobileopt.optimizations._checking import fault
 from mobileopt.optimizations._survey import Straight, Survey, survey
 from mobileopt.optimizations._tracing import checked_inputs, copied, has_hooks, run_original
 from mobileopt.optimizations.fold_conv_bn.affine import Unfoldable, Weights, affine, fold_after
-from mobileopt.optimizations.fold_conv_bn.calls import input_of
+from mobileopt.optimizations.fold_conv_bn.nodes import input_of
 from mobileopt.optimizations.result import Result
 
 SEQUENCES = ("Conv + BN", "Conv + BN + ReLU", "Conv + ReLU", "Linear + ReLU", "BN + ReLU")
@@ -66,7 +66,7 @@ def apply(
         return Result(copied(module), (), left)
     result = copied(module)
     _fuse(result, fused)
-    clause = fault(result, inputs, expected)
+    clause = fault(module, result, inputs, expected)
     if clause:
         reason = f"the fused model {clause}"
         return Result(copied(module), (), left | {"+".join(group): reason for group in fused})

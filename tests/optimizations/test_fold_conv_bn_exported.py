@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
+from torchvision.ops import FrozenBatchNorm2d
 
 from mobileopt.optimizations import fold_conv_bn
 from mobileopt.optimizations._checking import difference, error
@@ -14,7 +15,6 @@ from mobileopt.optimizations.result import Result
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The TorchScript type system:UserWarning"),
-    pytest.mark.filterwarnings("ignore:.*_node_type_from_target:FutureWarning"),
 ]
 
 
@@ -178,3 +178,45 @@ def test_any_number_of_arguments_is_folded():
             return self.body(images[0]) + self.body(images[1])
 
     assert folded(ready(Any()), image(), image() + 1).folded == ("norm",)
+
+
+def test_a_frozen_norm_is_folded():
+    model = Branch(FrozenBatchNorm2d(4)).eval().double()
+    model.norm.running_mean.copy_(torch.arange(4))
+    model.norm.bias.copy_(torch.arange(4) / 3)
+    assert folded(model, image()).folded == ("norm",)
+
+
+class Stateful(nn.Module):
+    """Adds its last output, which it keeps as a plain attribute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.BatchNorm2d(3))
+        self.last = torch.zeros(1, dtype=torch.float64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.last = self.block(x) + self.last
+        return self.last
+
+
+def test_a_model_that_keeps_its_last_output_still_does():
+    model = ready(Stateful())
+    result = fold_conv_bn.apply(model, (image(),))
+    assert result.folded == ("block.1",)
+    with torch.no_grad():
+        for _ in range(3):
+            assert error(model(image()), result.module(image())) <= 1e-12
+
+
+class Counting(Branch):
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(1)
+        return super().forward(x)
+
+
+def test_a_model_that_appends_to_a_list_of_its_own_is_left():
+    model = Counting()
+    model.seen = []
+    reason = folded(ready(model), image()).left["norm"]
+    assert "forward changes 'seen', which a trace would not" in reason

@@ -70,22 +70,44 @@ def test_a_frozen_norm_in_a_block_is_folded():
     assert folded(ready(Branch(nn.Conv2d(3, 3, 3), FrozenBatchNorm2d(3))), image()).folded
 
 
+class Aliased(Branch):
+    """Its block's conv has a second name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = self.block[0]
+
+
 def test_a_block_whose_conv_is_called_from_outside_is_left():
-    class Outside(Branch):
+    class Outside(Aliased):
         def body(self, x: Tensor) -> Tensor:
-            return self.block(x) + self.block[0](x)
+            return self.block(x) + self.first(x)
 
     reason = folded(ready(Outside()), image()).left["block.1"]
     assert reason.startswith("'block.0' is also called from outside 'block'")
 
 
 def test_a_block_whose_weight_is_read_from_outside_is_left():
-    class Outside(Branch):
+    class Outside(Aliased):
         def body(self, x: Tensor) -> Tensor:
-            return self.block(x) + F.conv2d(x, self.block[0].weight)
+            return self.block(x) + F.conv2d(x, self.first.weight)
 
     reason = folded(ready(Outside()), image()).left["block.1"]
     assert reason.startswith("'block.0' has weights that are also read in 'forward'")
+
+
+def test_a_conv_that_another_way_calls_by_a_second_name_stays_as_it_was_there():
+    class Elsewhere(Aliased):
+        def forward(self, x: Tensor) -> Tensor:
+            if x.sum() > 1e9:
+                return self.first(x)
+            return self.block(x)
+
+    model = ready(Elsewhere())
+    result = folded(model, image())
+    assert result.folded == ("block.1",)
+    with torch.no_grad():
+        assert error(model(image() + 1e9), result.module(image() + 1e9)) == 0
 
 
 def test_a_norm_before_a_conv_in_a_block_is_left():
@@ -117,11 +139,24 @@ def test_what_is_called_where_nothing_can_be_traced_is_left_with_both_reasons():
     assert "; torch.export cannot export the model: " in left["norm"]
 
 
-def test_a_block_that_needs_its_norm_is_left_as_it_was():
-    class Looking(Branch):
-        def body(self, x: Tensor) -> Tensor:
-            return self.block(x) * self.block[1].num_features
+class Reaching(Branch):
+    """Its other way, which the example inputs do not take, calls the conv without its norm."""
 
-    result = fold_conv_bn.apply(ready(Looking()), (image(),))
-    assert result.folded == ()
-    assert "does not run" in result.left["block.1"]
+    def forward(self, x: Tensor) -> Tensor:
+        if x.sum() > 1e9:
+            return self.block[0](x)
+        return self.block(x)
+
+
+def test_a_block_that_another_way_may_reach_into_is_left():
+    model = ready(Reaching())
+    result = folded(model, image())
+    assert result.left["block.1"].startswith("is inside 'block', which other code may reach")
+    with torch.no_grad():
+        assert error(model(image() + 1e9), result.module(image() + 1e9)) == 0
+
+
+def test_a_block_under_two_names_is_left():
+    model = Branch()
+    model.same = model.block
+    assert "which other code may reach into" in folded(ready(model), image()).left["block.1"]

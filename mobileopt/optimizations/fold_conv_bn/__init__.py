@@ -10,6 +10,7 @@ from torch import fx, nn
 from mobileopt.optimizations._checking import difference, fault
 from mobileopt.optimizations._tracing import (
     Untraceable,
+    check_stateless,
     checked_inputs,
     copied,
     has_hooks,
@@ -39,6 +40,7 @@ def apply(module: nn.Module, example_inputs: Sequence[Any]) -> Result:
     inputs = checked_inputs(example_inputs)
     expected = run_original(module, inputs)
     try:
+        check_stateless(module, inputs)
         result = _fold_graph(module, inputs, expected, trace(copied(module), inputs, is_leaf))
         seen = not any(COMPUTED in reason for reason in result.left.values())
     except Untraceable as reason:
@@ -50,6 +52,7 @@ def apply(module: nn.Module, example_inputs: Sequence[Any]) -> Result:
 def _better(result: Result, module: nn.Module, inputs: tuple[Any, ...], expected: Any) -> Result:
     """The folded export where it folds more, else `result` with the reason it does not."""
     try:
+        check_stateless(module, inputs)
         exported = _fold_graph(module, inputs, expected, export(module, inputs))
     except Untraceable as reason:
         left = {
@@ -98,7 +101,7 @@ def _checked(
     folded = tuple(dict.fromkeys(name for name in account.folded if name not in left))
     if not account.folded:
         return Result(copied(module), (), left)
-    clause = fault(result, inputs, expected)
+    clause = fault(module, result, inputs, expected)
     if clause:
         names = dict.fromkeys((*folded, *left), f"the folded model {clause}")
         return Result(copied(module), (), names)

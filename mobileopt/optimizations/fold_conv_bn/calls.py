@@ -6,7 +6,6 @@ tensors and, where it must stay as it is, by its obstacle.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,12 +19,14 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 from torchvision.ops import FrozenBatchNorm2d
 
-from mobileopt.optimizations._tracing import has_hooks, storage
+from mobileopt.optimizations._tracing import has_hooks
 from mobileopt.optimizations.fold_conv_bn.affine import Affine, Weights, affine
-
-OBSTACLE, NAME = "obstacle", "name"
-"""Keys in a node's `meta` of what the graph alone does not show: why the module it calls must
-stay as it is, and by which path the model that the graph is a part of knows it."""
+from mobileopt.optimizations.fold_conv_bn.nodes import (
+    OBSTACLE,
+    arguments,
+    attribute,
+    name_of,
+)
 
 COMPUTED = "that forward computes"
 """In the reason of what an export may see through: constants only `forward` knows of."""
@@ -113,12 +114,16 @@ class Layer:
 
 @dataclass(frozen=True)
 class Norm:
-    """A call of a batch normalisation; `tensors` are mean, variance, weight and bias."""
+    """A call of a batch normalisation; `tensors` are mean, variance, weight and bias.
+
+    `rank` is the number of axes at which its channels are the second one, None for any.
+    """
 
     node: fx.Node
     name: str
     tensors: tuple[Tensor | None, ...]
     eps: float
+    rank: int | None = None
     obstacle: str | None = None
 
     @property
@@ -151,12 +156,8 @@ def layer_type(module: nn.Module) -> type[nn.Module] | None:
         if isinstance(module, base):
             methods = ("forward", "_conv_forward", "_output_padding")
             same = (getattr(type(module), m, 0) is getattr(base, m, 0) for m in methods)
-            return base if all(same) and not _instance_override(module) else None
+            return base if all(same) and not set(methods[1:]) & set(vars(module)) else None
     return None
-
-
-def _instance_override(module: nn.Module) -> bool:
-    return "_conv_forward" in vars(module)
 
 
 def layer_of(graph: fx.GraphModule, node: fx.Node) -> Layer | None:
@@ -195,23 +196,6 @@ def passes_through(graph: fx.GraphModule, node: fx.Node) -> bool:
     return False
 
 
-def arguments(node: fx.Node, names: tuple[str, ...]) -> dict[str, Any]:
-    """The arguments of a call by name, however they were passed; absent ones are left out."""
-    return dict(zip(names, node.args, strict=False)) | dict(node.kwargs)
-
-
-def name_of(node: fx.Node) -> str:
-    """The path of the module a node calls."""
-    return node.meta.get(NAME, str(node.target))
-
-
-def input_of(node: fx.Node) -> Any:
-    """The first argument of a layer, a normalisation or a Dropout."""
-    if node.args:
-        return node.args[0]
-    return node.kwargs.get("input", node.kwargs.get("x"))
-
-
 def takes_constants(node: fx.Node) -> list[fx.Node]:
     """The weights, biases and statistics a function's call takes; none of any other node."""
     names = _NORM_FUNCTIONS.get(node.target) or _LAYER_FUNCTIONS.get(node.target, (0, ()))[1]
@@ -220,21 +204,9 @@ def takes_constants(node: fx.Node) -> list[fx.Node]:
     return [each for each in taken if isinstance(each, fx.Node)]
 
 
-def attribute(graph: fx.GraphModule, node: Any) -> Tensor | None:
-    """The tensor a get_attr node reads, or None for any other node."""
-    if not isinstance(node, fx.Node) or node.op != "get_attr":
-        return None
-    value: Any = graph
-    for atom in str(node.target).split("."):
-        value = getattr(value, atom)
-    return value if isinstance(value, Tensor) else None
-
-
 def _module_layer(node: fx.Node, module: Any, base: type[nn.Module]) -> Layer:
     obstacle = _module_obstacle(module)
-    weight = module.__dict__["_parameters"].get("weight") if obstacle else _weight(module)
-    if weight is None:
-        weight = torch.empty(0)
+    weight = torch.empty(0) if obstacle else _weight(module)
     name = name_of(node)
     bias = module._parameters.get("bias")
     tensors = (*module.parameters(), *module.buffers())
@@ -248,7 +220,7 @@ def _module_layer(node: fx.Node, module: Any, base: type[nn.Module]) -> Layer:
         spec=(name, str(node.args[1:]), str(dict(node.kwargs, input=None))),
         rank=LAYERS[base],
         pads_zeros=base is not nn.Linear and not transposed and _pads_zeros(module),
-        obstacle=obstacle or _tensor_obstacle(name, weight),
+        obstacle=obstacle or _tensor_obstacle(weight),
     )
 
 
@@ -281,7 +253,7 @@ def _weight(module: Any) -> Tensor:
         return module.weight
 
 
-def _tensor_obstacle(name: str, weight: Tensor) -> str | None:
+def _tensor_obstacle(weight: Tensor) -> str | None:
     plain = type(weight) in (Tensor, nn.Parameter) and weight.layout is torch.strided
     if not plain or not weight.is_floating_point() or weight.is_meta:
         return f"has a weight that is no plain floating-point tensor but {type(weight).__name__}"
@@ -317,7 +289,7 @@ def _function_layer(graph: fx.GraphModule, node: fx.Node) -> Layer:
         spec=(node.target, str(rest)),
         rank=rank,
         pads_zeros=not transposed and rank > 2 and not _is_zero(given.get("padding", 0)),
-        obstacle=obstacle or _tensor_obstacle(node.name, weight),
+        obstacle=obstacle or _tensor_obstacle(weight),
     )
 
 
@@ -336,7 +308,9 @@ def _module_norm(node: fx.Node, module: Any) -> Norm:
         obstacle = "is parametrized"
     elif module.training and not isinstance(module, FrozenBatchNorm2d):
         obstacle = "is in training mode: it normalises by the batch"
-    return _norm(node, name_of(node), tensors, module.eps, obstacle)
+    norm = _norm(node, name_of(node), tensors, module.eps, obstacle)
+    # It multiplies by (1, C, 1, 1), which fits inputs of five axes too, on another axis.
+    return replace(norm, rank=4) if isinstance(module, FrozenBatchNorm2d) else norm
 
 
 def _function_norm(graph: fx.GraphModule, node: fx.Node) -> Norm:
@@ -359,7 +333,7 @@ def _norm(
 ) -> Norm:
     if obstacle is None and (tensors[0] is None or tensors[1] is None):
         obstacle = "keeps no running statistics: it normalises by the batch"
-    return Norm(node, name, tensors, eps, obstacle)
+    return Norm(node, name, tensors, eps, obstacle=obstacle)
 
 
 def _owner(tensor: Any, node: fx.Node) -> str:
@@ -367,30 +341,3 @@ def _owner(tensor: Any, node: fx.Node) -> str:
     if isinstance(tensor, fx.Node) and tensor.op == "get_attr" and "." in str(tensor.target):
         return str(tensor.target).rpartition(".")[0]
     return node.name
-
-
-def tensors_of(graph: fx.GraphModule, node: fx.Node) -> Mapping[int, Tensor]:
-    """The tensors a node reads that are not results of others, by storage address."""
-    if node.op == "call_module":
-        return {storage(t): t for t in _held(graph.get_submodule(str(node.target)))}
-    held: list[Tensor] = []
-    for each in node.all_input_nodes:
-        tensor = attribute(graph, each)
-        held += [tensor] if tensor is not None else []
-        module = _module_attribute(graph, each)
-        held += _held(module) if module is not None else []
-    return {storage(t): t for t in held}
-
-
-def _module_attribute(graph: fx.GraphModule, node: fx.Node) -> nn.Module | None:
-    if node.op != "get_attr":
-        return None
-    value: Any = graph
-    for atom in str(node.target).split("."):
-        value = getattr(value, atom)
-    return value if isinstance(value, nn.Module) else None
-
-
-def _held(module: nn.Module) -> list[Tensor]:
-    plain = [v for m in module.modules() for v in vars(m).values() if isinstance(v, Tensor)]
-    return [*module.parameters(), *module.buffers(), *plain]

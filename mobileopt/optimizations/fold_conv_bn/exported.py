@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch._ops import OpOverload
 from torch.utils._pytree import TreeSpec, tree_unflatten
+from torchvision.ops import FrozenBatchNorm2d
 
 from mobileopt.optimizations._tracing import (
     Untraceable,
@@ -29,10 +30,12 @@ from mobileopt.optimizations._tracing import (
     storage,
 )
 from mobileopt.optimizations.fold_conv_bn.calls import (
-    attribute,
+    is_norm,
     only_weight_hooks,
     takes_constants,
 )
+from mobileopt.optimizations.fold_conv_bn.graph import set_module
+from mobileopt.optimizations.fold_conv_bn.nodes import attribute
 
 _CONTAINERS = (tuple, list, dict)
 
@@ -61,10 +64,23 @@ def scriptable(graph: fx.GraphModule) -> None:
 def _exported(module: nn.Module, inputs: tuple[Any, ...]) -> fx.GraphModule:
     try:
         with _silence(), torch.no_grad():
-            program = torch.export.export(copied(module), copy.deepcopy(inputs))
+            model = _with_plain_norms(copied(module))
+            program = torch.export.export(model, copy.deepcopy(inputs))
             return program.module(check_guards=False)  # type: ignore[return-value]
     except Exception as error:
         raise Untraceable(f"torch.export cannot export the model: {one_line(error)}") from error
+
+
+def _with_plain_norms(model: nn.Module) -> nn.Module:
+    """FrozenBatchNorm2d as BatchNorm2d in evaluation, which an export calls by its name."""
+    children: list[tuple[str, Any]] = list(model.named_modules())
+    for name, child in children:
+        if name and is_norm(child) and isinstance(child, FrozenBatchNorm2d):
+            channels = len(child.state_dict()["running_mean"])
+            plain = nn.BatchNorm2d(channels, child.eps).eval()
+            plain.load_state_dict(child.state_dict(), strict=False, assign=True)
+            set_module(model, name, plain.requires_grad_(False))
+    return model
 
 
 @contextlib.contextmanager

@@ -22,15 +22,12 @@ from mobileopt.optimizations.fold_conv_bn.affine import (
 from mobileopt.optimizations.fold_conv_bn.calls import (
     Layer,
     Norm,
-    arguments,
-    input_of,
     layer_of,
     layer_type,
-    name_of,
     norm_of,
     passes_through,
-    tensors_of,
 )
+from mobileopt.optimizations.fold_conv_bn.nodes import arguments, input_of, name_of, tensors_of
 
 _METADATA = {"shape", "dtype", "device", "ndim", "size", "dim", "numel"}
 
@@ -98,21 +95,27 @@ def _fold(site: _Site, norm: Norm) -> list[str]:
         raise Unfoldable(norm.obstacle)
     _check_constant(site, norm.tensors, "its weights or statistics are")
     source = _back(site, input_of(norm.node))
-    layer = layer_of(site.graph, source) if source is not None else None
-    if layer is not None:
-        return _fold_after(site, norm, layer)
-    target = _sole_user(site, norm.node)
-    layer = layer_of(site.graph, target) if target is not None else None
-    if layer is not None and site.before:
-        return _fold_before(site, norm, layer)
-    raise Unfoldable(f"its input comes from {_described(site, source)}, not from a layer alone")
+    ways: list[tuple[Any, fx.Node | None]] = [(_fold_after, source)]
+    if site.before:
+        ways.append((_fold_before, _sole_user(site, norm.node)))
+    reason: Unfoldable | None = None
+    for way, node in ways:
+        layer = layer_of(site.graph, node) if node is not None else None
+        try:
+            if layer is not None:
+                return way(site, norm, layer)
+        except Unfoldable as found:
+            reason = reason or found
+    raise reason or Unfoldable(
+        f"its input comes from {_described(site, source)}, not from a layer alone"
+    )
 
 
 def _fold_after(site: _Site, norm: Norm, layer: Layer) -> list[str]:
     calls = _calls(site, layer)
     norms = [_norm_after(site, norm, call) for call in calls]
     for call, each in zip(calls, norms, strict=True):
-        _check_flow(site, call.node, each.node, call.rank)
+        _check_flow(site, call.node, each, call.rank)
     affine = norm.affine()
     _check_channels(norm, affine.channels, layer.weights.out_channels)
     _replace(site, calls, fold_after(layer.weights, affine))
@@ -123,7 +126,7 @@ def _fold_before(site: _Site, norm: Norm, layer: Layer) -> list[str]:
     calls = _calls(site, layer)
     norms = [_norm_before(site, norm, call) for call in calls]
     for call, each in zip(calls, norms, strict=True):
-        _check_flow(site, input_of(each.node), each.node, call.rank)
+        _check_flow(site, input_of(each.node), each, call.rank)
         _check_movable(call)
     affine = norm.affine()
     _check_channels(norm, affine.channels, layer.weights.in_channels)
@@ -210,7 +213,7 @@ def _reads_metadata(node: fx.Node) -> bool:
     return node.op == "call_function" and node.target is getattr and node.args[1] in _METADATA
 
 
-def _check_flow(site: _Site, into: Any, norm: fx.Node, rank: int) -> None:
+def _check_flow(site: _Site, into: Any, norm: Norm, rank: int) -> None:
     """What goes through must have its channels where both look for them, and keep its dtype."""
     shape, dtype = site.shapes.get(getattr(into, "name", ""), ((), None))
     if len(shape) != rank:
@@ -218,7 +221,9 @@ def _check_flow(site: _Site, into: Any, norm: fx.Node, rank: int) -> None:
             f"its input has {len(shape)} axes, not the {rank} at which the layer's channels "
             "are the second one"
         )
-    if site.shapes.get(norm.name) != (shape, dtype):
+    if norm.rank not in (None, rank):
+        raise Unfoldable(f"it is made for {norm.rank} axes, and its input has {rank}")
+    if site.shapes.get(norm.node.name) != (shape, dtype):
         raise Unfoldable(f"it changes the dtype or shape of its input, {dtype} {tuple(shape)}")
 
 

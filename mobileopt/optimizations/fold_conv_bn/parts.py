@@ -12,15 +12,9 @@ from torch import nn
 
 from mobileopt.optimizations._survey import Straight, Survey, survey
 from mobileopt.optimizations._tracing import copied, shapes_of
-from mobileopt.optimizations.fold_conv_bn.calls import (
-    NAME,
-    OBSTACLE,
-    is_leaf,
-    is_norm,
-    layer_of,
-    norm_of,
-)
+from mobileopt.optimizations.fold_conv_bn.calls import is_leaf, is_norm, layer_of, norm_of
 from mobileopt.optimizations.fold_conv_bn.graph import Account, fold, set_module
+from mobileopt.optimizations.fold_conv_bn.nodes import NAME, OBSTACLE
 
 UNCALLED = "it is not called on the example inputs"
 
