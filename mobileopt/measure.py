@@ -1,8 +1,9 @@
 """Measures the variants of one model in one interleaved session on this host.
 
 Every variant runs in a process of its own. In each round all of them run, one after another, in
-an order drawn anew; the processes themselves are started afresh a few times, because what one
-launch was dealt (where its memory lies) stays with it.
+an order drawn anew, on one core: cores differ in speed where neighbours share them. The processes
+are started afresh several times, on a core drawn anew, because what one launch was dealt (where
+its memory lies) stays with it.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ class SessionPlan:
     `seed` draws the order within the rounds.
     """
 
-    launches: int = 4
-    rounds: int = 6
+    launches: int = 8
+    rounds: int = 3
     samples: int = 5
     seconds: float = 0.05
     seed: int = 0
@@ -87,6 +88,9 @@ def _rounds(
     for launch in range(plan.launches):
         with ExitStack() as stack:
             workers = _launch(folders, stack, unsettled)
+            core = order.choice(sorted(os.sched_getaffinity(0)))
+            for worker in workers.values():
+                worker.pin(core)
             for _ in range(plan.rounds):
                 names = order.sample(list(workers), len(workers))
                 yield launch, {name: _sample(workers[name], plan) for name in names}

@@ -102,13 +102,18 @@ def judge(
 
 
 def _rows(artifacts: Sequence[Artifact], record: Record, threshold: float) -> list[Row]:
-    alone = len(artifacts) == 1
-    ratios = (
-        {}
-        if alone
-        else compare_all(record.wall, str(BASELINE), threshold=threshold, cpu=record.cpu)
-    )
+    ratios = _against_baseline(record, threshold) if len(artifacts) > 1 else {}
     return [_row(each, record, ratios) for each in artifacts]
+
+
+def _against_baseline(record: Record, threshold: float) -> dict[str, Comparison]:
+    return compare_all(
+        record.wall,
+        str(BASELINE),
+        threshold=threshold,
+        cpu=record.cpu,
+        launches=record.launches,
+    )
 
 
 def _row(artifact: Artifact, record: Record, ratios: Mapping[str, Comparison]) -> Row:
@@ -156,6 +161,7 @@ def _compare(record: Record, a: str, b: str, threshold: float, look: Look) -> Co
         record.wall[b],
         threshold=threshold,
         cpu=(record.cpu[a], record.cpu[b]),
+        launches=record.launches,
         look=look,
     )
 

@@ -11,6 +11,7 @@ class FakeWorker:
 
     asked: list[str]
     started: list[str]
+    pinned: list[int]
     stop_after: float
 
     def __init__(self, folder):
@@ -26,6 +27,9 @@ class FakeWorker:
     def wait(self):
         return self.name != "restless"
 
+    def pin(self, core):
+        FakeWorker.pinned.append(core)
+
     def sample(self, count, seconds):
         FakeWorker.asked.append(self.name)
         if len(FakeWorker.asked) > FakeWorker.stop_after:
@@ -36,6 +40,7 @@ class FakeWorker:
 @pytest.fixture(autouse=True)
 def _workers(monkeypatch):
     FakeWorker.asked, FakeWorker.started, FakeWorker.stop_after = [], [], float("inf")
+    FakeWorker.pinned = []
     monkeypatch.setattr(measure, "Worker", FakeWorker)
 
 
@@ -68,6 +73,14 @@ def test_the_order_within_rounds_is_drawn_anew_and_repeats_with_the_seed():
 def test_every_launch_starts_every_process_afresh():
     session("a", "b", launches=3, rounds=1)
     assert sorted(FakeWorker.started) == ["a"] * 3 + ["b"] * 3
+
+
+def test_all_processes_of_a_launch_share_one_core_drawn_for_it(monkeypatch):
+    monkeypatch.setattr(measure.os, "sched_getaffinity", lambda _: {4, 7})
+    session("a", "b", "c", launches=20, rounds=1)
+    launches = [FakeWorker.pinned[at : at + 3] for at in range(0, 60, 3)]
+    assert all(len(set(cores)) == 1 for cores in launches)
+    assert {cores[0] for cores in launches} == {4, 7}
 
 
 def test_ctrl_c_keeps_the_rounds_that_were_finished():

@@ -37,7 +37,7 @@ def record(latencies: dict[str, float], unsettled: frozenset[str] = frozenset())
         name: [tuple(level * noise.gauss(1, 0.01) for _ in range(5)) for _ in range(ROUNDS)]
         for name, level in latencies.items()
     }
-    return Record(times, times, [index // 6 for index in range(ROUNDS)], unsettled)
+    return Record(times, times, [index // 3 for index in range(ROUNDS)], unsettled)
 
 
 def judge(latencies: dict[str, float], noises: dict[str, float] | None = None, **options):

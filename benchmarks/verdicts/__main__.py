@@ -4,6 +4,8 @@ Prints tables as markdown. Examples:
 
     python -m benchmarks.verdicts detection
     python -m benchmarks.verdicts detection --seeds 10
+    python -m benchmarks.verdicts comparison --part machine --minutes 8 --neighbours 2
+    python -m benchmarks.verdicts store_scale
 """
 
 from __future__ import annotations
@@ -11,7 +13,11 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-COMMANDS = {"detection": "benchmarks.verdicts.detection"}
+COMMANDS = {
+    "comparison": "benchmarks.verdicts.comparison",
+    "detection": "benchmarks.verdicts.detection",
+    "store_scale": "benchmarks.verdicts.store_scale",
+}
 """Name to module; a module has `main(arguments) -> exit code`."""
 
 

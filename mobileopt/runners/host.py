@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -60,6 +61,13 @@ class Worker:
         Raises MeasurementError when the process ends instead, with the last line it wrote.
         """
         return bool(self._read()["converged"])
+
+    def pin(self, core: int) -> None:
+        """Run on one core from now on; raises MeasurementError when the process is gone."""
+        try:
+            os.sched_setaffinity(self._process.pid, {core})
+        except OSError as error:
+            raise self._died() from error
 
     def sample(self, count: int, seconds: float) -> Times:
         """Time consecutive forward passes, at least `count` in at least `seconds`.

@@ -124,7 +124,7 @@ class Store:
         `base` is the file it was read from, `removed` are benchmarks taken out of it since,
         with the `started_at` they had.
         """
-        machine = names.check_machine(str(results.params["machine"]))
+        machine = names.check_machine(Path(results._filename).parent.name)
         names.check_environment(results.env_name)
         names.check_commit(results.commit_hash)
         document = documents.parse(serialize(results))

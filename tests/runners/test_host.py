@@ -22,6 +22,14 @@ def test_a_worker_times_as_many_passes_as_it_is_asked_for(folder):
     assert (len(first.wall), len(first.cpu), len(second.wall)) == (4, 4, 2)
 
 
+def test_a_pinned_worker_runs_on_that_core_alone(folder):
+    core = max(os.sched_getaffinity(0))
+    with Worker(folder) as worker:
+        worker.wait()
+        worker.pin(core)
+        assert os.sched_getaffinity(worker._process.pid) == {core}
+
+
 def test_a_worker_is_gone_when_its_block_ends(folder):
     with Worker(folder) as worker:
         worker.wait()
