@@ -67,6 +67,12 @@ def test_a_round_has_at_least_the_samples_and_the_seconds_it_was_asked_for(monke
     assert len(execution.samples(lambda: None, samples=3, seconds=2.0)) == 8
 
 
+def test_a_slow_model_gets_fewer_samples_a_round_but_always_one(monkeypatch):
+    monkeypatch.setattr(execution, "sample", lambda forward: (0.25, 0.25))
+    assert len(execution.samples(lambda: None, samples=9, seconds=0.05)) == 2
+    assert len(execution.samples(lambda: None, samples=9, seconds=0.01)) == 1
+
+
 def serve(folder, lines):
     command = [sys.executable, "-m", "mobileopt.execution", str(folder)]
     return subprocess.run(
