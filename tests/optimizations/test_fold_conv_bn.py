@@ -12,7 +12,6 @@ from mobileopt.optimizations import fold_conv_bn
 from mobileopt.optimizations._checking import difference, error
 
 # torch.jit.script warns of an annotation in torch's own GraphModule.
-pytestmark = pytest.mark.filterwarnings("ignore:The TorchScript type system:UserWarning")
 
 LAYERS = {
     "conv1d": (nn.Conv1d, nn.BatchNorm1d, 1),

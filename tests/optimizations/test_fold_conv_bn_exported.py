@@ -13,10 +13,6 @@ from mobileopt.optimizations import fold_conv_bn
 from mobileopt.optimizations._checking import difference, error
 from mobileopt.optimizations.result import Result
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:The TorchScript type system:UserWarning"),
-]
-
 
 class Branch(nn.Module):
     """Control flow over the shape of the input, which FX cannot trace, around `body`."""

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pytest
 import torch
 from folding import EXACT, folded, image, ready
 from hypothesis import given, settings
@@ -12,7 +11,6 @@ from mobileopt.optimizations._checking import error
 from mobileopt.optimizations.result import Result
 
 # torch.jit.script warns of an annotation in torch's own GraphModule.
-pytestmark = pytest.mark.filterwarnings("ignore:The TorchScript type system:UserWarning")
 
 
 STEP = st.sampled_from(["conv", "norm", "relu", "add", "again", "drop", "grouped", "pre"])

@@ -10,7 +10,6 @@ from torch.nn.utils import parametrizations, prune
 from mobileopt.optimizations import fold_conv_bn
 
 # torch.jit.script warns of an annotation in torch's own GraphModule.
-pytestmark = pytest.mark.filterwarnings("ignore:The TorchScript type system:UserWarning")
 
 
 def test_one_conv_and_norm_called_twice_are_folded_once():

@@ -14,8 +14,6 @@ from mobileopt.optimizations import fuse_modules
 from mobileopt.optimizations._checking import difference, error
 from mobileopt.optimizations.result import Result
 
-pytestmark = pytest.mark.filterwarnings("ignore:The TorchScript type system:UserWarning")
-
 
 def ready(model: nn.Module) -> nn.Module:
     """In evaluation, with statistics that are not what a new model has."""
