@@ -27,8 +27,8 @@ class SessionPlan:
     `seed` draws the order within the rounds.
     """
 
-    launches: int = 8
-    rounds: int = 3
+    launches: int = 12
+    rounds: int = 2
     samples: int = 5
     seconds: float = 0.05
     seed: int = 0

@@ -56,7 +56,7 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
 
 def _add_judgement(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--threshold", type=float, default=0.02, help="relative difference that matters (0.02)"
+        "--threshold", type=float, default=0.03, help="relative difference that matters (0.03)"
     )
     parser.add_argument(
         "--min-sqnr", type=float, default=20.0, metavar="DB",
