@@ -69,9 +69,6 @@ WORDS = (
     Word("backend", "lite", "optimize_for_mobile for the lite interpreter, .ptl", "lite"),
 )  # fmt: skip  one row a word, to be read as a table
 
-DEPLOYABLE = ("torchscript", "mobile", "lite")
-"""The backends whose files a phone can load."""
-
 
 def words(slot: str) -> list[str]:
     """The names a slot can have, in the order of the table."""

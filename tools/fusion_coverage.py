@@ -153,6 +153,11 @@ def is_wrong(row: Row) -> bool:
     return "limit" in row and (row["error"] is None or row["error"] > row["limit"])
 
 
+def _selection(rows: list[Row]) -> str:
+    every = len(torchvision.models.list_models())
+    return "" if len(rows) == every else f"Chosen with `--models` from torchvision's {every}. "
+
+
 def markdown(rows: list[Row]) -> str:
     """The report, as it stands in docs."""
     ran = [row for row in rows if "limit" in row]
@@ -177,7 +182,8 @@ Printed by `python -m tools.fusion_coverage` with torch {torch.__version__}, tor
 {platform.machine()} ({os.cpu_count()} cores, one thread used). Weights are random from a fixed \
 seed, statistics are the models' own on the example inputs, scales and shifts are random.
 
-Of {len(rows)} models {len(ran)} ran. The pass folds **{folded} of their {norms} batch \
+{_selection(rows)}Of {len(rows)} models {len(ran)} ran. The pass folds **{folded} of their \
+{norms} batch \
 normalisations** and leaves {norms - folded} with a reason; {len(wrong)} models are wrong\
 {_listed(wrong)}. `torch.fx.experimental.optimization.fuse` folds {right} in the \
 {verdicts["right"]} models it gets right, is wrong on {verdicts["wrong"]} and crashes on \
