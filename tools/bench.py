@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("bench: stopped; what was finished is in the store", file=sys.stderr)
+        print("bench: stopped; the commits that were finished are in the store", file=sys.stderr)
         return 130
     for warning in warnings:
         print(f"bench: warning: {warning}", file=sys.stderr)
