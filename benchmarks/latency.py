@@ -24,4 +24,4 @@ time_forward.number = 1
 time_forward.repeat = 10
 time_forward.rounds = 2
 time_forward.warmup_time = 0
-time_forward.version = "1"
+time_forward.version = "2"
