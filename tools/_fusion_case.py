@@ -79,7 +79,8 @@ def example_inputs(name: str) -> tuple[Any, ...]:
     if family == "optical_flow":
         return tuple(torch.rand(2, 3, 128, 128, generator=generator) for _ in range(2))
     if family == "video":
-        return (torch.randn(2, 3, 16, 64, 64, generator=generator),)
+        size = 224 if name == "s3d" else 64
+        return (torch.randn(2, 3, 16, size, size, generator=generator),)
     large = any(part in name for part in ("inception", "googlenet", "maxvit", "vit_", "swin"))
     size = 224 if large else 64
     return (torch.randn(2, 3, size, size, generator=generator),)
