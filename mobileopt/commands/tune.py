@@ -14,17 +14,17 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mobileopt import exporter, models, recipes
-from mobileopt.artifact import Artifact
+from mobileopt import artifact, exporter, models, recipes
+from mobileopt.artifact import MANIFEST, Artifact
 from mobileopt.errors import InputError, UnknownNameError
-from mobileopt.exporter import Order
+from mobileopt.exporter import Exported, Order
 from mobileopt.measure import SessionPlan
 from mobileopt.report import tuning as report
 from mobileopt.report.tuning import Tuning
@@ -47,6 +47,8 @@ EXAMPLES = """examples:
 exit codes: 0 found, 1 no variant keeps the limits, 2 something was wrong, 130 stopped by Ctrl-C
 """
 
+_EXPORTS = 36  # a process: torch keeps some 30 MB of each quantized model it has scripted
+
 _UNITS = {"": 1, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 
 
@@ -58,6 +60,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     _add_limits(parser)
     _add_race(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document, for machines")
+    parser.add_argument(
+        "--artifacts", type=Path, metavar="FOLDER",
+        help="race what `mobileopt export` wrote there instead of exporting",
+    )  # fmt: skip
     parser.add_argument(
         "--save-session", type=Path, metavar="FILE", help="write all raw samples, as JSON"
     )
@@ -118,12 +124,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Export, race and print."""
     if arguments.model not in models.names():
         raise UnknownNameError("model", arguments.model, models.names())
-    rules = _rules(arguments)
+    rules, limits = _rules(arguments), Limits(arguments.min_sqnr, arguments.max_size)
     wanted = _recipes(arguments)
     with tempfile.TemporaryDirectory(prefix="mobileopt-") as out:
-        order = Order(arguments.model, wanted, Path(out), arguments.weights, arguments.batch)
-        tuning, folders = _export(order, rules, Limits(arguments.min_sqnr, arguments.max_size))
+        start = time.monotonic()
+        exported = _exported(arguments, wanted, Path(out))
+        kept, left_out = limits.divide(map(_candidate, exported.made))
+        spent = time.monotonic() - start
+        tuning = Tuning(arguments.model, limits, rules, kept, left_out, exported.refused, spent)
         if tuning.kept:
+            folders = {str(each.variant.recipe): each.folder for each in exported.made}
             tuning, race = _race(tuning, folders, arguments)
             _save(race, arguments)
     _print(tuning, arguments)
@@ -159,15 +169,29 @@ def _is_wanted(recipe: Recipe, arguments: argparse.Namespace) -> bool:
     return all(not names or word in names for word, names in zip(recipe.words, asked, strict=True))
 
 
-def _export(order: Order, rules: Rules, limits: Limits) -> tuple[Tuning, dict[str, Path]]:
-    start = time.monotonic()
+def _exported(arguments: argparse.Namespace, wanted: Sequence[Recipe], out: Path) -> Exported:
+    if arguments.artifacts is not None:
+        if arguments.weights is not None or arguments.batch != 1:
+            raise InputError("--weights and --batch are of exporting; --artifacts has it behind it")
+        return Exported(tuple(_found(arguments.artifacts / arguments.model, wanted)), {})
+    made: list[Artifact] = []
+    refused: dict[str, str] = {}
     with _progress() as progress:
-        task = progress.add_task(f"exporting {order.model}", total=len(order.recipes))
-        exported = exporter.export(order, on_each=lambda: progress.advance(task))
-    kept, left_out = limits.divide(map(_candidate, exported.made))
-    spent = time.monotonic() - start
-    folders = {str(each.variant.recipe): each.folder for each in exported.made}
-    return Tuning(order.model, limits, rules, kept, left_out, exported.refused, spent), folders
+        task = progress.add_task(f"exporting {arguments.model}", total=len(wanted))
+        for start in range(0, len(wanted), _EXPORTS):
+            part = wanted[start : start + _EXPORTS]
+            order = Order(arguments.model, part, out, arguments.weights, arguments.batch)
+            exported = exporter.export(order, on_each=lambda: progress.advance(task))
+            made += exported.made
+            refused |= exported.refused
+    return Exported(tuple(made), refused)
+
+
+def _found(folder: Path, wanted: Sequence[Recipe]) -> Iterator[Artifact]:
+    present = [recipe for recipe in wanted if (folder / str(recipe) / MANIFEST).is_file()]
+    if not present:
+        raise InputError(f"{folder} holds no exported variant of those asked for")
+    yield from (artifact.read(folder / str(recipe)) for recipe in present)
 
 
 def _candidate(made: Artifact) -> Candidate:

@@ -11,13 +11,15 @@ import math
 import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from mobileopt.errors import InputError
+from mobileopt.tuning import evidence
 from mobileopt.tuning.candidates import Candidate
 from mobileopt.tuning.evidence import Batch, Heat
-from mobileopt.tuning.race import Ask, Race, Result, Rules
+from mobileopt.tuning.race import ALPHA, Ask, Race, Rules
 from mobileopt.variant import Recipe
 
 SCHEMA = 1
@@ -36,6 +38,15 @@ class Recording:
     def seconds(self) -> float:
         """Measuring time of all of it, in wall seconds."""
         return sum(heat.seconds for heat in self.heats)
+
+    @cached_property
+    def fastest(self) -> str:
+        """The fastest candidate of all, by name."""
+        return evidence.fastest(self.heats, [each.name for each in self.candidates])
+
+    def excess(self, name: str) -> float:
+        """How much slower than the fastest a candidate is: 0.02 is 2 %."""
+        return math.expm1(evidence.compare(self.heats, name, self.fastest, ALPHA).estimate)
 
 
 def write(recording: Recording, path: Path) -> None:
@@ -74,12 +85,6 @@ def read(path: Path) -> Recording:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} cannot be read as a recorded session: {error!r}") from error
-
-
-def exhaustive(recording: Recording, threshold: float = 0.03) -> Result:
-    """What the recording says with nothing left out."""
-    rules = Rules(threshold=threshold, launches=len(recording.heats), eliminate=False)
-    return Race(recording.candidates, rules, recording.heats).result()
 
 
 def replay(recording: Recording, rules: Rules, *, draw: random.Random | None = None) -> Race:

@@ -25,7 +25,7 @@ def test_what_was_written_is_read_again(recorded, tmp_path):
     assert found.model == recorded.model
     assert found.candidates == recorded.candidates
     assert found.seconds == pytest.approx(recorded.seconds, rel=1e-4)
-    assert recording.exhaustive(found).best == recording.exhaustive(recorded).best
+    assert found.fastest == recorded.fastest
 
 
 def test_a_replayed_race_finds_the_best_in_less_time(recorded):
@@ -43,6 +43,11 @@ def test_a_replay_charges_for_the_reference_that_ties_the_batches_together(recor
     race = recording.replay(recorded, Rules())
     last = race.heats[-1]
     assert all(last.reference in batch.wall for batch in last.batches)
+
+
+def test_the_excess_is_against_the_fastest(recorded):
+    assert recorded.excess(recorded.fastest) == 0
+    assert recorded.excess(name("c")) == pytest.approx(1.0, rel=0.03)
 
 
 def test_resampled_launches_repeat_with_the_seed(recorded):
