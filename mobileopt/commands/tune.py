@@ -134,8 +134,9 @@ def run(arguments: argparse.Namespace) -> int:
         tuning = Tuning(arguments.model, limits, rules, kept, left_out, exported.refused, spent)
         if tuning.kept:
             folders = {str(each.variant.recipe): each.folder for each in exported.made}
-            tuning, race = _race(tuning, folders, arguments)
+            race, spent = _race(tuning, folders, arguments)
             _save(race, arguments)
+            tuning = replace(tuning, result=race.result(), measure_seconds=spent)
     _print(tuning, arguments)
     if tuning.result is None:
         return 1
@@ -200,7 +201,7 @@ def _candidate(made: Artifact) -> Candidate:
 
 def _race(
     tuning: Tuning, folders: dict[str, Path], arguments: argparse.Namespace
-) -> tuple[Tuning, Race]:
+) -> tuple[Race, float]:
     start = time.monotonic()
     deadline = None if arguments.budget is None else start + arguments.budget
     plan = SessionPlan(rounds=arguments.rounds, samples=arguments.samples, seed=arguments.seed)
@@ -216,8 +217,9 @@ def _race(
         )
         _tell(race, plan, progress)
         race = heats.run(race, track)
-    spent = time.monotonic() - start
-    return replace(tuning, result=race.result(), measure_seconds=spent), race
+    if race.end == "interrupted" and race.leader is None:
+        raise KeyboardInterrupt  # there is nothing to keep
+    return race, time.monotonic() - start
 
 
 def _tell(race: Race, plan: SessionPlan, progress: Progress) -> None:

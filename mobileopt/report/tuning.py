@@ -112,7 +112,8 @@ def _choice(model: str, result: Result, rules: Rules) -> str:
             f"{rules.threshold:.0%}"
         )
     if open_:
-        first += f"; not told apart from {', '.join(each.candidate.name for each in open_)}"
+        others = ", ".join(each.candidate.name for each in open_)
+        first += f"; not told apart from {others if len(open_) <= 3 else f'{len(open_)} others'}"
     return f"{first}.{_END.get(result.end, '')}"
 
 

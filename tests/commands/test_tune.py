@@ -45,6 +45,27 @@ def test_the_saved_session_holds_every_sample_of_the_search(found):
     assert session.machine["processor"]
 
 
+def test_what_was_exported_before_is_raced_as_it_lies_there(tmp_path):
+    recipe = "unfused-float-nchw-torchscript"
+    assert main(["export", "mlp", "--recipe", recipe, "-o", str(tmp_path)]) == 0
+    done = run("mlp", *SMALL, "--artifacts", str(tmp_path), "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert [each["recipe"] for each in document["variants"]] == [recipe]
+    assert document["end"] == "one left"
+
+
+def test_a_folder_without_artifacts_is_refused(tmp_path, capsys):
+    assert main(["tune", "mlp", "--artifacts", str(tmp_path)]) == 2
+    assert "holds no exported variant" in capsys.readouterr().err
+
+
+def test_a_budget_too_small_for_one_round_is_told_with_exit_code_2():
+    done = run("mlp", *SMALL, "--backend", "torchscript", "--budget", "1e-9")
+    assert done.returncode == 2
+    assert "no candidate finished a round" in done.stderr
+
+
 def test_when_nothing_keeps_the_limits_the_exit_code_is_1_and_nothing_is_measured():
     done = run("mlp", *SMALL, "--backend", "torchscript", "--max-size", "1kB")
     assert done.returncode == 1, done.stderr
