@@ -9,6 +9,7 @@ MobileoptError                 exit code 2
 |-- OutputError                a folder cannot be written
 |-- BuildError                 a build from source failed; names its log
 |-- MeasurementError           a run ended without the samples it was asked for
+|   `-- ProcessDiedError       the process that ran an artifact ended; names its folder
 |-- StoreError                 the result store refused a read or a write
 `-- DeviceError                a device, its transport or a program on it failed
     |-- TransientDeviceError   worth trying again
@@ -28,6 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class MobileoptError(Exception):
@@ -76,6 +78,14 @@ class BuildError(MobileoptError):
 
 class MeasurementError(MobileoptError):
     """A run ended without the samples it was asked for."""
+
+
+class ProcessDiedError(MeasurementError):
+    """The process that ran the artifact in `folder` ended."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(f"the process that ran {folder} ended: {reason}")
+        self.folder, self.reason = folder, reason
 
 
 class StoreError(MobileoptError):

@@ -6,6 +6,7 @@ Prints tables as markdown. Examples:
     python -m benchmarks.verdicts detection --seeds 10
     python -m benchmarks.verdicts comparison --part machine --minutes 8 --neighbours 2
     python -m benchmarks.verdicts store_scale
+    python -m benchmarks.verdicts tuning --models resnet18
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ COMMANDS = {
     "comparison": "benchmarks.verdicts.comparison",
     "detection": "benchmarks.verdicts.detection",
     "store_scale": "benchmarks.verdicts.store_scale",
+    "tuning": "benchmarks.verdicts.tuning",
 }
 """Name to module; a module has `main(arguments) -> exit code`."""
 
