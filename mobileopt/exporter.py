@@ -23,20 +23,31 @@ from mobileopt.variant import Recipe
 
 @dataclass(frozen=True)
 class Order:
-    """What to export of one model, and where to."""
+    """What to export of one model, and where to; the fields are `mobileopt export`'s options.
+
+    `model` is what `mobileopt.reference` can name; all from `inputs` on belong to a user's own.
+    """
 
     model: str
     recipes: Sequence[Recipe]
     out: Path
     weights: str | None = None
     batch: int = 1
+    inputs: Sequence[str] = ()
+    calibration: str | None = None
+    evaluation: str | None = None
+    name: str | None = None
 
     def command(self) -> list[str]:
         """The argv that exports, answering a line of JSON for each recipe."""
-        argv = [sys.executable, "-m", "mobileopt", "export", self.model, "--json"]
+        argv = [sys.executable, "-m", "mobileopt", "export", "--json"]
         argv += ["-o", str(self.out), "--batch", str(self.batch)]
-        argv += [f"--weights={self.weights}"] if self.weights is not None else []
-        return argv + [f"--recipe={recipe}" for recipe in self.recipes]
+        for option in ("weights", "calibration", "evaluation", "name"):
+            value = getattr(self, option)
+            argv += [f"--{option}={value}"] if value is not None else []
+        argv += [f"--input={each}" for each in self.inputs]
+        argv += [f"--recipe={recipe}" for recipe in self.recipes]
+        return [*argv, "--", self.model]
 
 
 @dataclass(frozen=True)
