@@ -148,3 +148,38 @@ def optimization(model: str, name: str) -> Callable[[], object]:
     word = next(each for each in recipes.WORDS if each.name == name)
     assert workshop.calibration  # made before the clock starts
     return lambda: build.apply_pass(workshop, word, module)
+
+
+@cache
+def inspected(folder: str, model: str, recipe: str) -> dict[str, Any]:
+    """What `mobileopt inspect` says of an artifact; n/a, with the reason, where it cannot run.
+
+    Artifacts are inspected in the groups they are exported in, in one process each.
+    """
+    artifact = skip_or_export(folder, model, recipe)
+    told = artifact.with_name("inspected-" + _group_file(recipe))
+    if not told.exists():
+        _inspect_group(artifact.parent, recipe, told)
+    found = json.loads(told.read_text())[recipe]
+    if "refused" in found:
+        raise NotImplementedError(found["refused"])
+    return found
+
+
+def _inspect_group(folder: Path, recipe: str, told: Path) -> None:
+    try:
+        from mobileopt.inspector import inspect
+    except ImportError as error:
+        raise NotImplementedError("this commit cannot inspect an artifact") from error
+    group = [each for each in RECIPES if _group_file(each) == _group_file(recipe)]
+    made = [each for each in group if (folder / each).is_dir()]
+    found = inspect([folder / each for each in made])
+    told.write_text(json.dumps(dict(zip(made, found, strict=True))))
+
+
+def flops(folder: str, model: str, recipe: str) -> int:
+    """FLOPs of a forward pass; n/a, with the reason, where packed weights hide their shapes."""
+    found = inspected(folder, model, recipe)
+    if found["flops"] is None:
+        raise NotImplementedError(found["flops_unknown"])
+    return found["flops"]
