@@ -9,7 +9,13 @@ from importlib import import_module
 
 from mobileopt.errors import MobileoptError
 
-COMMANDS = ("list", "export", "compare", "tune")
+COMMANDS = (
+    "list",
+    "export",
+    "compare",
+    "tune",
+    "inspect",
+)
 
 _EPILOG = """examples:
   mobileopt list                        the models, the words of a recipe

@@ -50,14 +50,23 @@ def load(folder: Path) -> tuple[Artifact, Forward]:
     """
     silence_known_warnings()
     made = artifact.read(folder)
-    if made.engine is not None:
-        if reason := missing(made.engine):
-            raise CapabilityError(f"{made.variant} cannot run here: {reason}")
-        torch.backends.quantized.engine = made.engine
+    use_engine(made)
     torch.set_num_threads(THREADS)
     module = recipes.backend(made.variant.recipe).load(made.path)
     inputs = tuple(_tensor(each) for each in made.inputs)
     return made, _forward(module, inputs)
+
+
+def use_engine(made: Artifact) -> None:
+    """Set the quantized engine an artifact answers rightly under, for whatever runs next.
+
+    Raises CapabilityError where this torch lacks it.
+    """
+    if made.engine is None:
+        return
+    if reason := missing(made.engine):
+        raise CapabilityError(f"{made.variant} cannot run here: {reason}")
+    torch.backends.quantized.engine = made.engine
 
 
 def _forward(module: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Forward:
