@@ -15,6 +15,7 @@ COMMANDS = (
     "compare",
     "tune",
     "inspect",
+    "check",
 )
 
 _EPILOG = """examples:

@@ -27,6 +27,7 @@ class Order:
 
     `model` is what `mobileopt.reference` can name; all from `inputs` on belong to a user's own.
     """
+    """What to export of one model, and where to; by the code in `checkout` if that is given."""
 
     model: str
     recipes: Sequence[Recipe]
@@ -48,6 +49,14 @@ class Order:
         argv += [f"--input={each}" for each in self.inputs]
         argv += [f"--recipe={recipe}" for recipe in self.recipes]
         return [*argv, "--", self.model]
+    checkout: Path | None = None
+
+        # -P: the folder this happens to run in is not where mobileopt is taken from.
+        python = [sys.executable, *(["-P"] if self.checkout else [])]
+        argv = [*python, "-m", "mobileopt", "export", self.model, "--json"]
+        argv += ["-o", str(self.out.absolute()), "--batch", str(self.batch)]
+        argv += [f"--weights={self.weights}"] if self.weights is not None else []
+        return argv + [f"--recipe={recipe}" for recipe in self.recipes]
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,11 @@ def export(order: Order, on_each: Callable[[], object] = lambda: None) -> Export
     refused: dict[str, str] = {}
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
-            order.command(), stdout=subprocess.PIPE, stderr=errors, env=environment(), text=True
+            order.command(),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment(order.checkout),
+            text=True,
         )
         with process:
             for line in process.stdout or ():
