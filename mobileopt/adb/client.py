@@ -101,6 +101,10 @@ class Client(adbutils.AdbClient):
                 raise DeadlineError(late)
             return result
 
+    def interrupt(self) -> None:
+        """End the conversation of another thread as if its time were up."""
+        self._now.end()
+
     def make_connection(self, timeout: float | None = None) -> adbutils.AdbConnection:
         """Connect to the server and remember it, to cut it when time is up."""
         self._find_server()

@@ -30,7 +30,7 @@ def fixed(phone: Phone) -> Generator[bool, None, None]:
     restore(phone)
     # The mark comes first: a program killed between the two leaves nothing unmarked.
     phone.check(["mkdir", "-p", MARK.rpartition("/")[0]])
-    phone.script('printf %s "$2" > "$1"', MARK, _owner(os.getpid()))
+    phone.script('printf %s "$2" > "$1"', MARK, owner(os.getpid()))
     try:
         yield phone.shell([*_SET, "true"]).code == 0
     finally:
@@ -47,7 +47,7 @@ def restore(phone: Phone) -> bool:
     if mark.code != 0:
         return False
     pid = mark.stdout.split(" ")[1] if mark.stdout.count(" ") == 2 else ""
-    if pid.isdecimal() and int(pid) != os.getpid() and mark.stdout == _owner(int(pid)):
+    if pid.isdecimal() and int(pid) != os.getpid() and mark.stdout == owner(int(pid)):
         raise NotReadyError(f"{phone} is being measured by process {pid} of this computer")
     _undo(phone)
     return True
@@ -58,7 +58,7 @@ def _undo(phone: Phone) -> None:
     files.remove(phone, MARK)
 
 
-def _owner(pid: int) -> str:
+def owner(pid: int) -> str:
     """Who a process is, with its start time, as pids are used again; nothing when it is gone."""
     try:
         started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
