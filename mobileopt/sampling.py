@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
 
 from mobileopt.effort import Look, schedule
 from mobileopt.errors import InputError
-from mobileopt.estimators import signed_rank_interval
+from mobileopt.estimators import Vector, signed_rank_interval
 from mobileopt.rounds import Rounds, pair
 from mobileopt.variant import BASELINE, Recipe
 
@@ -120,7 +120,7 @@ def widths(rounds: Mapping[str, Rounds], baseline: str, look: Look) -> dict[str,
     return {name: _half(pair(rounds[baseline], rounds[name]).ratios, look) for name in others}
 
 
-def _half(values: np.ndarray, look: Look) -> float:  # pyright: ignore[reportMissingTypeArgument, reportUnknownParameterType]  numpy's arrays
+def _half(values: Vector, look: Look) -> float:
     width = signed_rank_interval(values, look.share).half_width
     return math.expm1(width) if width < 700 else math.inf
 
@@ -142,8 +142,3 @@ def drift(before: Sequence[float], after: Sequence[float]) -> float:
     0.1
     """
     return median(after) / median(before) - 1
-
-
-def shortened(budget: Budget, seconds: float) -> Budget:
-    """A budget with at most so many seconds left."""
-    return replace(budget, seconds=max(1.0, min(budget.seconds, seconds)))
