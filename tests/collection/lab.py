@@ -58,6 +58,7 @@ def order(folder: Path, variants: Sequence[Variant] = VARIANTS, **more: Any) -> 
 
 def program(folder: Path, text: str = "") -> Any:
     """The fast program, in a file of the test's own."""
+    folder.mkdir(exist_ok=True)
     path = folder / "speed_benchmark_torch"
     path.write_text(text or PROGRAM.read_text(encoding="utf-8"), encoding="utf-8")
     return given(str(path))
