@@ -173,10 +173,10 @@ class _OnDevice:
             device,
             replace(order.plan, cores=order.plan.cores or cores),
             order.budget,
-            order.deadline,
-            order.entry,
-            collection.stopping,
-            lambda sentence: collection.watch(Event(device.name, sentence)),
+            deadline=order.deadline,
+            entry=order.entry,
+            stop=collection.stopping,
+            tell=lambda sentence: collection.watch(Event(device.name, sentence)),
         )
 
     def collect(self) -> Iterable[Outcome]:
@@ -205,6 +205,7 @@ class _OnDevice:
             found = self._programs()
             with claimed(self.phone, self.device.name, self.order.locks):
                 session.tidy(self.phone, found)
+                self.setting = replace(self.setting, idle=session.idle(self.phone))
                 try:
                     for outcome in self._models(wanted, found):
                         remaining.remove(Variant.parse(outcome.variant))

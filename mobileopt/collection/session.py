@@ -38,7 +38,8 @@ _LAUNCH = 'echo $$ > "$1"; shift; exec "$@"'
 _END = """[ -e "$1" ] || exit 0
 pid=$(cat "$1")
 case "$(ps -p "$pid" -o args= 2>/dev/null)" in *"$2"*) kill -KILL "$pid";; esac
-rm -f "$1\""""
+rm -f "$1"
+"""
 _PROGRAMS = "/mobileopt/bin/"
 
 
@@ -50,14 +51,15 @@ class Stopped(Exception):
 class Setting:
     """Where and how sessions run.
 
-    `deadline` is in seconds a launch; `stop` ends everything between two launches; `tell` takes
-    sentences about what goes on.
+    `idle` are the seconds of a command that does nothing; `deadline` is in seconds a launch;
+    `stop` ends everything between two launches; `tell` takes sentences about what goes on.
     """
 
     phone: Phone
     device: Device
     plan: Plan
     budget: Budget
+    idle: float = 0.0
     deadline: float = 300.0
     entry: Gate = field(default_factory=lambda: thresholds()[0])
     stop: threading.Event = field(default_factory=threading.Event)
@@ -137,7 +139,6 @@ class _Course:
     programs: float = 0.0
     pushing: float = 0.0
     waiting: float = 0.0
-    idle: float = 0.0
 
     @property
     def alive(self) -> list[str]:
@@ -202,6 +203,11 @@ def tidy(phone: Phone, programs: Sequence[Program]) -> None:
             files.remove(phone, f"{WORK}/mobileopt/bin/{each}")
 
 
+def idle(phone: Phone) -> float:
+    """Seconds of a command that does nothing: adb, the guard, the shell."""
+    return median(phone.shell(["true"]).seconds for _ in range(3))
+
+
 def leave(phone: Phone) -> None:
     """Take a session's traces off the phone, if it can be reached; the programs stay."""
     with contextlib.suppress(DeviceError):
@@ -217,13 +223,18 @@ def _course(setting: Setting, subjects: Sequence[Subject]) -> _Course:
 
 def _push(course: _Course, subjects: Sequence[Subject]) -> None:
     phone = course.setting.phone
-    wanted = {each.program.remote: (each.program.path, 0o755) for each in subjects}
-    wanted |= {each.remote: (each.artifact.path, 0o644) for each in subjects}
-    for remote, (local, mode) in wanted.items():
+    wanted = {
+        each.program.remote: (each.program.path, 0o755, each.program.sha256) for each in subjects
+    }
+    wanted |= {each.remote: (each.artifact.path, 0o644, each.artifact.sha256) for each in subjects}
+    held = files.digests(phone, list(wanted))
+    started = time.monotonic()
+    for remote, (local, mode, sha256) in wanted.items():
         _check_stop(course)
-        started = time.monotonic()
-        if not files.push(phone, local, remote, mode=mode).skipped:
-            course.pushing += time.monotonic() - started
+        if held.get(remote) != sha256:
+            files.push(phone, local, remote, mode=mode)
+    if any(held.get(remote) != sha256 for remote, (_, _, sha256) in wanted.items()):
+        course.pushing = time.monotonic() - started
 
 
 def _enter(course: _Course) -> State:
@@ -237,8 +248,6 @@ def _enter(course: _Course) -> State:
     def waiting(reasons: str, left: float) -> None:
         setting.tell(f"waits, {left:.0f} s at most: {reasons}")
 
-    # What a command costs that does nothing: adb, the guard, the shell.
-    course.idle = median(setting.phone.shell(["true"]).seconds for _ in range(3))
     read = lambda: probe.state(setting.phone)  # noqa: E731
     return gate(setting.device, read, setting.entry, waiting=waiting, sleep=sleep)
 
@@ -318,7 +327,7 @@ def _launch(course: _Course, subject: Subject, plan: Plan) -> Outcome:
     phone = course.setting.phone
     words = probe.pinned(argv, plan.cores)
     result = phone.script(_LAUNCH, RUNNING, *words, deadline=course.setting.deadline)
-    course.programs += max(0.0, result.seconds - course.idle)
+    course.programs += max(0.0, result.seconds - course.setting.idle)
     return runner.parse(result.stdout, result.stderr, result.code, plan)
 
 
