@@ -28,6 +28,9 @@ class Order:
     `model` is what `mobileopt.reference` can name; all from `inputs` on belong to a user's own.
     """
     """What to export of one model, and where to; by the code in `checkout` if that is given."""
+    """What to export of one model, and where to.
+
+    `source` is a checkout whose mobileopt does it, and not the one this code is of.
 
     model: str
     recipes: Sequence[Recipe]
@@ -54,9 +57,18 @@ class Order:
         # -P: the folder this happens to run in is not where mobileopt is taken from.
         python = [sys.executable, *(["-P"] if self.checkout else [])]
         argv = [*python, "-m", "mobileopt", "export", self.model, "--json"]
+    source: Path | None = None
+
+        argv = [sys.executable, "-m", "mobileopt", "export", self.model, "--json"]
         argv += ["-o", str(self.out.absolute()), "--batch", str(self.batch)]
         argv += [f"--weights={self.weights}"] if self.weights is not None else []
         return argv + [f"--recipe={recipe}" for recipe in self.recipes]
+
+    def environment(self) -> dict[str, str]:
+        """The environment of that process: the conditions, and `source` before all else."""
+        if self.source is None:
+            return environment()
+        return environment() | {"PYTHONPATH": str(self.source.absolute())}
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,8 @@ def export(order: Order, on_each: Callable[[], object] = lambda: None) -> Export
             stdout=subprocess.PIPE,
             stderr=errors,
             env=environment(order.checkout),
+            env=order.environment(),
+            cwd=order.source,  # `python -m` looks there before it looks at PYTHONPATH
             text=True,
         )
         with process:
