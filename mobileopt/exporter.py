@@ -25,12 +25,9 @@ from mobileopt.variant import Recipe
 class Order:
     """What to export of one model, and where to; the fields are `mobileopt export`'s options.
 
-    `model` is what `mobileopt.reference` can name; all from `inputs` on belong to a user's own.
+    `model` is what `mobileopt.reference` can name; `inputs`, `calibration`, `evaluation` and
+    `name` belong to a user's own. The code in `checkout` exports, if that is given.
     """
-    """What to export of one model, and where to; by the code in `checkout` if that is given."""
-    """What to export of one model, and where to.
-
-    `source` is a checkout whose mobileopt does it, and not the one this code is of.
 
     model: str
     recipes: Sequence[Recipe]
@@ -41,34 +38,20 @@ class Order:
     calibration: str | None = None
     evaluation: str | None = None
     name: str | None = None
+    checkout: Path | None = None
 
     def command(self) -> list[str]:
         """The argv that exports, answering a line of JSON for each recipe."""
-        argv = [sys.executable, "-m", "mobileopt", "export", "--json"]
-        argv += ["-o", str(self.out), "--batch", str(self.batch)]
+        # -P: the folder this happens to run in is not where mobileopt is taken from.
+        python = [sys.executable, *(["-P"] if self.checkout else [])]
+        argv = [*python, "-m", "mobileopt", "export", "--json"]
+        argv += ["-o", str(self.out.absolute()), "--batch", str(self.batch)]
         for option in ("weights", "calibration", "evaluation", "name"):
             value = getattr(self, option)
             argv += [f"--{option}={value}"] if value is not None else []
         argv += [f"--input={each}" for each in self.inputs]
         argv += [f"--recipe={recipe}" for recipe in self.recipes]
         return [*argv, "--", self.model]
-    checkout: Path | None = None
-
-        # -P: the folder this happens to run in is not where mobileopt is taken from.
-        python = [sys.executable, *(["-P"] if self.checkout else [])]
-        argv = [*python, "-m", "mobileopt", "export", self.model, "--json"]
-    source: Path | None = None
-
-        argv = [sys.executable, "-m", "mobileopt", "export", self.model, "--json"]
-        argv += ["-o", str(self.out.absolute()), "--batch", str(self.batch)]
-        argv += [f"--weights={self.weights}"] if self.weights is not None else []
-        return argv + [f"--recipe={recipe}" for recipe in self.recipes]
-
-    def environment(self) -> dict[str, str]:
-        """The environment of that process: the conditions, and `source` before all else."""
-        if self.source is None:
-            return environment()
-        return environment() | {"PYTHONPATH": str(self.source.absolute())}
 
 
 @dataclass(frozen=True)
@@ -93,8 +76,6 @@ def export(order: Order, on_each: Callable[[], object] = lambda: None) -> Export
             stdout=subprocess.PIPE,
             stderr=errors,
             env=environment(order.checkout),
-            env=order.environment(),
-            cwd=order.source,  # `python -m` looks there before it looks at PYTHONPATH
             text=True,
         )
         with process:

@@ -76,15 +76,13 @@ def session(
 ) -> Record:
     """Measure the artifacts in `folders`, by name, and return whole rounds only.
 
-    Ctrl-C ends the session early and keeps the finished rounds. `on_round` is called after each.
-    Raises ProcessDiedError when a process dies.
     A `Program` may stand for an artifact; those that differ in what they `ask` alone share a
     process. The names of each group in `together` run next to each other in every round, in an
     order drawn anew; without groups all names are one.
 
     Ctrl-C ends the session early and keeps the finished rounds; so does `until`, a time of
     `time.monotonic`, after which no round is begun. `on_round` is called after each.
-    Raises MeasurementError when a process dies.
+    Raises ProcessDiedError when a process dies.
     """
     groups = together or [list(folders)]
     wall: dict[str, list[tuple[float, ...]]] = {name: [] for name in folders}
@@ -94,8 +92,7 @@ def session(
     warmup = dict.fromkeys(folders, 0.0)
     interrupted = False
     try:
-        for launch, times in _rounds(folders, plan, unsettled, warmup):
-        for launch, times in _rounds(folders, plan, groups, unsettled, until):
+        for launch, times in _rounds(folders, plan, groups, unsettled, warmup, until):
             for name, measured in times.items():
                 wall[name].append(measured.wall)
                 cpu[name].append(measured.cpu)
@@ -107,12 +104,11 @@ def session(
 
 
 def _rounds(
-    folders: Mapping[str, Path],
+    folders: Mapping[str, Path | Program],
     plan: SessionPlan,
+    groups: Sequence[Sequence[str]],
     unsettled: set[str],
     warmup: dict[str, float],
-    folders: Mapping[str, Path | Program],
-    groups: Sequence[Sequence[str]],
     until: float,
 ) -> Iterator[tuple[int, dict[str, Times]]]:
     order = random.Random(plan.seed)  # noqa: S311  not a secret, and it must be repeatable

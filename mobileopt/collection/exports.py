@@ -96,7 +96,7 @@ class Exports:
         made = {each: found for each in recipes if (found := self._read(model, each))}
         missing = [each for each in recipes if each not in made and each not in refused]
         if missing:
-            order = exporter.Order(model, missing, self.folder / "files", source=self._source())
+            order = exporter.Order(model, missing, self.folder / "files", checkout=self._source())
             exported = exporter.export(order)
             made |= {each.variant.recipe: each for each in exported.made}
             refused |= {Recipe.parse(name): why for name, why in exported.refused.items()}

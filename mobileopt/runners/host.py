@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from mobileopt.conditions import environment
-from mobileopt.errors import ProcessDiedError
+from mobileopt.errors import MeasurementError, ProcessDiedError
 
 PATIENCE = 600.0
 """Seconds a process may be silent before it counts as hung."""
@@ -54,10 +54,9 @@ class Worker:
     are the wall seconds of the passes it warmed up with, once it is ready.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.warmup: tuple[float, ...] = ()
-        self._folder = folder
     def __init__(self, what: Path | Program, patience: float = PATIENCE) -> None:
+        self.warmup: tuple[float, ...] = ()
+        self._what = what
         self._name = what.name if isinstance(what, Program) else str(what)
         self._patience = patience
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in __exit__
@@ -97,9 +96,8 @@ class Worker:
     def sample(self, count: int, seconds: float, **ask: str) -> Times:
         """Time consecutive forward passes, at least `count` in at least `seconds`.
 
-        Raises ProcessDiedError when the process dies on the way.
-        `ask` says which benchmark, where the process serves several. Raises MeasurementError
-        when the process dies on the way.
+        `ask` says which benchmark, where the process serves several. Raises ProcessDiedError
+        when the process dies on the way, MeasurementError when it falls silent.
         """
         assert self._process.stdin is not None
         try:
@@ -126,8 +124,7 @@ class Worker:
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         reason = lines[-1] if lines else f"exit code {code} and not a word"
-        return ProcessDiedError(self._folder, reason)
-        return MeasurementError(f"the process that ran {self._name} ended: {reason}")
+        return ProcessDiedError(self._name, reason)
 
 
 def _numbers(values: Sequence[float]) -> tuple[float, ...]:
