@@ -9,7 +9,14 @@ from importlib import import_module
 
 from mobileopt.errors import MobileoptError
 
-COMMANDS = ("list", "export", "compare", "tune")
+COMMANDS = (
+    "list",
+    "export",
+    "compare",
+    "tune",
+    "inspect",
+    "check",
+)
 
 _EPILOG = """examples:
   mobileopt list                        the models, the words of a recipe

@@ -9,7 +9,7 @@ MobileoptError                 exit code 2
 |-- OutputError                a folder cannot be written
 |-- BuildError                 a build from source failed; names its log
 |-- MeasurementError           a run ended without the samples it was asked for
-|   `-- ProcessDiedError       the process that ran an artifact ended; names its folder
+|   `-- ProcessDiedError       the process that ran an artifact ended; names it
 |-- StoreError                 the result store refused a read or a write
 `-- DeviceError                a device, its transport or a program on it failed
     |-- TransientDeviceError   worth trying again
@@ -29,7 +29,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from pathlib import Path
 
 
 class MobileoptError(Exception):
@@ -81,11 +80,11 @@ class MeasurementError(MobileoptError):
 
 
 class ProcessDiedError(MeasurementError):
-    """The process that ran the artifact in `folder` ended."""
+    """The process that measured ended; `name` is the folder of its artifact or its program's."""
 
-    def __init__(self, folder: Path, reason: str) -> None:
-        super().__init__(f"the process that ran {folder} ended: {reason}")
-        self.folder, self.reason = folder, reason
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"the process that ran {name} ended: {reason}")
+        self.name, self.reason = name, reason
 
 
 class StoreError(MobileoptError):

@@ -85,7 +85,7 @@ def _add(heat: _Heat, names: Sequence[str], plan: SessionPlan, track: Track) -> 
         try:
             record = measure.session(folders, plan, track.on_round)
         except ProcessDiedError as error:
-            died = next(name for name, folder in folders.items() if folder == error.folder)
+            died = next(name for name, folder in folders.items() if str(folder) == error.name)
             heat.failed[died] = error.reason
             del folders[died]
             continue

@@ -34,7 +34,7 @@ class FakeWorker:
 
     def wait(self):
         if self.folder.name in self.deadly:
-            raise ProcessDiedError(self.folder, "killed")
+            raise ProcessDiedError(str(self.folder), "killed")
         return True
 
     def pin(self, core):
