@@ -8,8 +8,11 @@ import time
 
 import pytest
 
+from mobileopt import recipes
 from mobileopt.__main__ import main
 from mobileopt.commands import tune
+from mobileopt.errors import MeasurementError
+from mobileopt.exporter import Exported, Order
 from mobileopt.tuning import recording
 
 SMALL = ("--precision", "float", "--layout", "nchw", "--fusion", "unfused",
@@ -58,6 +61,20 @@ def test_what_was_exported_before_is_raced_as_it_lies_there(tmp_path):
 def test_a_folder_without_artifacts_is_refused(tmp_path, capsys):
     assert main(["tune", "mlp", "--artifacts", str(tmp_path)]) == 2
     assert "holds no exported variant" in capsys.readouterr().err
+
+
+def test_a_recipe_whose_export_takes_the_process_down_costs_no_other(monkeypatch, tmp_path):
+    deadly, *others = recipes.all_recipes()[:5]
+
+    def export(order, on_each):
+        if deadly in order.recipes:
+            raise MeasurementError("the export ended early: Aborted")
+        return Exported(tuple(order.recipes), {})
+
+    monkeypatch.setattr(tune.exporter, "export", export)
+    found = tune._export(Order("mlp", [deadly, *others], tmp_path), lambda: None)
+    assert list(found.made) == others
+    assert found.refused == {str(deadly): "the export ended early: Aborted"}
 
 
 def test_a_budget_too_small_for_one_round_is_told_with_exit_code_2():
