@@ -49,7 +49,7 @@ class Record:
     """What a session measured of each artifact, by name, round by round and in step.
 
     `launches` names the launch each round belongs to; `unsettled` the artifacts whose warm-up
-    did not converge.
+    did not converge; `warmup` the wall seconds each spent warming up, over all launches.
     """
 
     wall: Mapping[str, list[tuple[float, ...]]]
@@ -57,6 +57,13 @@ class Record:
     launches: list[int] = field(default_factory=list[int])
     unsettled: frozenset[str] = frozenset()
     interrupted: bool = False
+    warmup: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    @property
+    def seconds(self) -> float:
+        """The measuring time: wall seconds of all warm-up and measured forward passes."""
+        measured = sum(sum(times) for rounds in self.wall.values() for times in rounds)
+        return measured + sum(self.warmup.values())
 
 
 def session(
@@ -75,16 +82,17 @@ def session(
 
     Ctrl-C ends the session early and keeps the finished rounds; so does `until`, a time of
     `time.monotonic`, after which no round is begun. `on_round` is called after each.
-    Raises MeasurementError when a process dies.
+    Raises ProcessDiedError when a process dies.
     """
     groups = together or [list(folders)]
     wall: dict[str, list[tuple[float, ...]]] = {name: [] for name in folders}
     cpu: dict[str, list[tuple[float, ...]]] = {name: [] for name in folders}
     launches: list[int] = []
     unsettled: set[str] = set()
+    warmup = dict.fromkeys(folders, 0.0)
     interrupted = False
     try:
-        for launch, times in _rounds(folders, plan, groups, unsettled, until):
+        for launch, times in _rounds(folders, plan, groups, unsettled, warmup, until):
             for name, measured in times.items():
                 wall[name].append(measured.wall)
                 cpu[name].append(measured.cpu)
@@ -92,7 +100,7 @@ def session(
             on_round()
     except KeyboardInterrupt:
         interrupted = True
-    return Record(wall, cpu, launches, frozenset(unsettled), interrupted)
+    return Record(wall, cpu, launches, frozenset(unsettled), interrupted, warmup)
 
 
 def _rounds(
@@ -100,12 +108,15 @@ def _rounds(
     plan: SessionPlan,
     groups: Sequence[Sequence[str]],
     unsettled: set[str],
+    warmup: dict[str, float],
     until: float,
 ) -> Iterator[tuple[int, dict[str, Times]]]:
     order = random.Random(plan.seed)  # noqa: S311  not a secret, and it must be repeatable
     for launch in range(plan.launches):
         with ExitStack() as stack:
             workers = _launch(folders, stack, unsettled)
+            for name, worker in workers.items():
+                warmup[name] += sum(worker.warmup)
             core = order.choice(sorted(os.sched_getaffinity(0)))
             for worker in workers.values():
                 worker.pin(core)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from mobileopt.conditions import environment
-from mobileopt.errors import MeasurementError
+from mobileopt.errors import MeasurementError, ProcessDiedError
 
 PATIENCE = 600.0
 """Seconds a process may be silent before it counts as hung."""
@@ -50,10 +50,13 @@ def command(folder: Path) -> list[str]:
 class Worker:
     """A process with one artifact loaded and warm, or a `Program`; use as a context manager.
 
-    The process starts at once; `wait` until it is ready. It sleeps between requests.
+    The process starts at once; `wait` until it is ready. It sleeps between requests. `warmup`
+    are the wall seconds of the passes it warmed up with, once it is ready.
     """
 
     def __init__(self, what: Path | Program, patience: float = PATIENCE) -> None:
+        self.warmup: tuple[float, ...] = ()
+        self._what = what
         self._name = what.name if isinstance(what, Program) else str(what)
         self._patience = patience
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in __exit__
@@ -77,12 +80,14 @@ class Worker:
     def wait(self) -> bool:
         """Block until the artifact is warm; whether its times had settled.
 
-        Raises MeasurementError when the process ends instead, with the last line it wrote.
+        Raises ProcessDiedError when the process ends instead, with the last line it wrote.
         """
-        return bool(self._read()["converged"])
+        told = self._read()
+        self.warmup = _numbers(told["warmup"])
+        return bool(told["converged"])
 
     def pin(self, core: int) -> None:
-        """Run on one core from now on; raises MeasurementError when the process is gone."""
+        """Run on one core from now on; raises ProcessDiedError when the process is gone."""
         try:
             os.sched_setaffinity(self._process.pid, {core})
         except OSError as error:
@@ -91,8 +96,8 @@ class Worker:
     def sample(self, count: int, seconds: float, **ask: str) -> Times:
         """Time consecutive forward passes, at least `count` in at least `seconds`.
 
-        `ask` says which benchmark, where the process serves several. Raises MeasurementError
-        when the process dies on the way.
+        `ask` says which benchmark, where the process serves several. Raises ProcessDiedError
+        when the process dies on the way, MeasurementError when it falls silent.
         """
         assert self._process.stdin is not None
         try:
@@ -114,12 +119,12 @@ class Worker:
             raise self._died()
         return json.loads(line)
 
-    def _died(self) -> MeasurementError:
+    def _died(self) -> ProcessDiedError:
         code = self._process.wait()
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         reason = lines[-1] if lines else f"exit code {code} and not a word"
-        return MeasurementError(f"the process that ran {self._name} ended: {reason}")
+        return ProcessDiedError(self._name, reason)
 
 
 def _numbers(values: Sequence[float]) -> tuple[float, ...]:
