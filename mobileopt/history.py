@@ -39,11 +39,15 @@ MIN_EFFECT = 0.01
 RETURNED = 0.75
 """Share of a step, on a log scale, that must be gone before it counts as fixed (or lost)."""
 
+ROUNDING = 1e-4
+"""Relative errors (80 dB) up to this are the rounding of float32, summed over a deep network:
+every rewrite of the arithmetic moves them about, and they count as none."""
+
 _NEAREST = 30  # results on each side that the size of a change rests on
 _LEVEL = 0.05  # the interval of a size covers 95 %
-# What a metric that can be 0 is lifted to, so that it has a ratio: the relative error that
-# float32 arithmetic makes by itself, and less than one of anything that is counted.
-_FLOORS = {"seconds": None, "ratio": 1e-6, "fraction": 1e-6, "unit": 1e-6}
+# What a metric that can be 0 is lifted to, so that it has a ratio; and less than one of
+# anything that is counted.
+_FLOORS = {"seconds": None, "ratio": ROUNDING, "fraction": ROUNDING, "unit": ROUNDING}
 _FLOOR_OF_A_COUNT = 0.5
 
 

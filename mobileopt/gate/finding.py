@@ -13,6 +13,7 @@ from datetime import date
 from typing import Literal
 
 from mobileopt.accepted import Accepted
+from mobileopt.history import ROUNDING
 
 Outcome = Literal["worse", "ok", "unclear", "accepted"]
 
@@ -39,8 +40,7 @@ UNITS = {
     EXPORT: "refused",
 }
 
-# Errors below it are float32's rounding, which every rewrite of the arithmetic moves about.
-_ROUNDING = {NOISE: 1e-4, DISAGREEMENT: 1e-4}
+_FLOORS = {NOISE: ROUNDING, DISAGREEMENT: ROUNDING}
 _MORE_IS_BETTER = (CHANGED,)
 
 
@@ -132,8 +132,8 @@ def amount(finding: Finding) -> str:
 
 def exact(metric: str, subject: str, base: float, head: float) -> Finding:
     """Judge a metric that is the same in every run: any worsening is one."""
-    floor = _ROUNDING.get(metric, 0.0)
-    old, new = max(base, floor), max(head, floor)
+    floor = _FLOORS.get(metric, 0.0)
+    old, new = (value if value > floor else 0.0 for value in (base, head))
     if metric in _MORE_IS_BETTER:
         old, new = new, old
     ratio = 1.0 if old == new else math.inf if not old else new / old

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mobileopt.gate.finding import UNITS, Finding, Outcome, Result, amount
-from mobileopt.report.units import bytes_, milliseconds
+from mobileopt.report.units import quantity
 
 HEADINGS = ("benchmark", "of", "base", "head", "worse by", "outcome")
 WORDS: dict[Outcome, str] = {
@@ -46,18 +46,6 @@ def cells(finding: Finding) -> tuple[str, ...]:
         "unknown" if math.isnan(finding.ratio) else amount(finding),
         WORDS[finding.outcome] + (f": {finding.reason}" if finding.reason else ""),
     )
-
-
-def quantity(value: float, unit: str) -> str:
-    """A value as people read it in its unit."""
-    if math.isnan(value):
-        return "unknown"
-    if unit == "seconds":
-        return milliseconds(value)
-    if unit == "bytes":
-        # A file that grew by bytes must not look as if it had not.
-        return bytes_(value) if value < 1000 else f"{bytes_(value)} ({value:,.0f})"
-    return f"{value:.4g} {unit}".strip()
 
 
 def show(result: Result, console: Console) -> None:

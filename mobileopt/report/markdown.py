@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from mobileopt.gate.finding import Result
+from mobileopt.history import Change
+from mobileopt.report import changes as history
 from mobileopt.report import gate
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&-])")
@@ -25,6 +27,13 @@ def check(result: Result) -> str:
     ]
     lines += [f"- {escape(note)}" for note in result.notes]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def changes(found: Sequence[Change]) -> str:
+    """The changes of a store as a table."""
+    if not found:
+        return "No changes.\n"
+    return "\n".join(table(history.HEADINGS, map(history.cells, found))) + "\n"
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
