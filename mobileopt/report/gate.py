@@ -12,8 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mobileopt.gate.finding import UNITS, Finding, Outcome, Result, amount
+from mobileopt.gate.finding import Finding, Outcome, Result, amount
 from mobileopt.report.units import quantity
+
+MANY = 60
+"""Rows above which the terminal leaves out what is ok; the other outputs never do."""
 
 HEADINGS = ("benchmark", "of", "base", "head", "worse by", "outcome")
 WORDS: dict[Outcome, str] = {
@@ -41,8 +44,8 @@ def cells(finding: Finding) -> tuple[str, ...]:
     return (
         finding.metric,
         finding.subject,
-        quantity(finding.base, UNITS.get(finding.metric, "")),
-        quantity(finding.head, UNITS.get(finding.metric, "")),
+        quantity(finding.base, finding.unit),
+        quantity(finding.head, finding.unit),
         "unknown" if math.isnan(finding.ratio) else amount(finding),
         WORDS[finding.outcome] + (f": {finding.reason}" if finding.reason else ""),
     )
@@ -50,14 +53,19 @@ def cells(finding: Finding) -> tuple[str, ...]:
 
 def show(result: Result, console: Console) -> None:
     """Print the table, what was skipped, the notes and the result in one sentence."""
-    table = Table(title=f"{result.base[:8]} against {result.head[:8]}", title_justify="left")
+    table = Table(title=Text(result.title), title_justify="left")
     for heading in HEADINGS:
         table.add_column(heading, overflow="fold")
-    for finding in in_order(result):
+    shown = in_order(result)
+    if len(shown) > MANY:
+        shown = [each for each in shown if each.outcome != "ok"]
+    for finding in shown:
         *others, outcome = cells(finding)
         table.add_row(*map(Text, others), Text(outcome, _COLOURS[finding.outcome]))
-    if result.findings:
+    if shown:
         console.print(table)
+    if len(shown) < len(result.findings):
+        console.print(f"{len(result.findings) - len(shown)} more are ok", style="green")
     for name, reason in result.skipped.items():
         console.print(f"not compared: {name}: {reason}", style="dim", markup=False)
     for note in result.notes:
@@ -72,13 +80,9 @@ def dump(result: Result) -> str:
         "exit_code": result.exit_code,
         "sentence": result.sentence,
         "verdict": ("nothing worse", "worse", "cannot tell")[result.exit_code],
-        "findings": [asdict(each) | _texts(each) for each in in_order(result)],
+        "findings": [asdict(each) | {"exact": each.exact} for each in in_order(result)],
     }
     return json.dumps(_plain(document), allow_nan=False)
-
-
-def _texts(finding: Finding) -> dict[str, Any]:
-    return {"unit": UNITS.get(finding.metric, ""), "exact": finding.exact}
 
 
 def _plain(value: Any) -> Any:

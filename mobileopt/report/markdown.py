@@ -17,7 +17,7 @@ _SIGNS = ("✅", "❌", "❓")
 def check(result: Result) -> str:
     """The gate's result: a sentence, a table, what was not compared, the notes."""
     lines = [f"### {_SIGNS[result.exit_code]} {escape(result.sentence)}", ""]
-    lines += [f"{result.base[:8]} against {result.head[:8]}, {result.seconds:.0f} s", ""]
+    lines += [f"{escape(result.title)}, {result.seconds:.0f} s", ""]
     if result.findings:
         rows = (gate.cells(each) for each in gate.in_order(result))
         lines += [*table(gate.HEADINGS, rows), ""]

@@ -41,6 +41,7 @@ def folder(tmp_path_factory):
             file.write(text)
         git(folder, "add", "-A")
         commit(folder, name)
+    git(folder, "checkout", "-q", "main")
     return folder
 
 
