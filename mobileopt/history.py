@@ -39,11 +39,15 @@ MIN_EFFECT = 0.01
 RETURNED = 0.75
 """Share of a step, on a log scale, that must be gone before it counts as fixed (or lost)."""
 
+ROUNDING = 1e-4
+"""Relative errors (80 dB) up to this are the rounding of float32, summed over a deep network:
+every rewrite of the arithmetic moves them about, and they count as none."""
+
 _NEAREST = 30  # results on each side that the size of a change rests on
 _LEVEL = 0.05  # the interval of a size covers 95 %
-# What a metric that can be 0 is lifted to, so that it has a ratio: the relative error that
-# float32 arithmetic makes by itself, and less than one of anything that is counted.
-_FLOORS = {"seconds": None, "ratio": 1e-6, "fraction": 1e-6, "unit": 1e-6}
+# What a metric that can be 0 is lifted to, so that it has a ratio; and less than one of
+# anything that is counted.
+_FLOORS = {"seconds": None, "ratio": ROUNDING, "fraction": ROUNDING, "unit": ROUNDING}
 _FLOOR_OF_A_COUNT = 0.5
 
 
@@ -133,7 +137,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class _Read:
+class Histories:
     """The series of a store on one axis of commits."""
 
     keys: Mapping[SeriesKey, Series]
@@ -173,14 +177,14 @@ def collect(
 
     Raises StoreError when the store is no folder of results.
     """
-    read = _read(store, repository)
+    histories = read(store, repository)
     found = find_together(
-        {key: _values(series, read.axis) for key, series in read.keys.items()},
+        {key: on_axis(series, histories.axis) for key, series in histories.keys.items()},
         min_effect=min_effect,
         false_discovery_rate=false_discovery_rate,
     )
     made = [
-        _change(each, read, [other for other in found if other.key == each.key], min_effect)
+        _change(each, histories, [other for other in found if other.key == each.key], min_effect)
         for each in found
     ]
     known = commits.describe(repository, [each.first_after for each in made]) if repository else {}
@@ -224,7 +228,8 @@ def select(  # noqa: PLR0913  one argument a filter
 # --- from the store to series on one axis ----------------------------------------------------
 
 
-def _read(store: Store, repository: Path | None) -> _Read:
+def read(store: Store, repository: Path | None) -> Histories:
+    """The series of a store in the order of their commits; see `collect`."""
     found = store.series()
     dates = {point.commit: point.date for series in found for point in series.points}
     every = commits.order(repository) if repository and commits.is_repository(repository) else ()
@@ -233,7 +238,7 @@ def _read(store: Store, repository: Path | None) -> _Read:
         every = axis = tuple(sorted(dates, key=lambda commit: (dates[commit], commit)))
     within = (Series.of([(s.origin, point) for point in s.points], axis) for s in found)
     keys = _keys([series for series in within if series.points])
-    return _Read(keys, axis, every, frozenset(_past(keys, axis)))
+    return Histories(keys, axis, every, frozenset(_past(keys, axis)))
 
 
 def _keys(found: Sequence[Series]) -> dict[SeriesKey, Series]:
@@ -264,7 +269,12 @@ def _same(origin: Origin) -> tuple[object, ...]:
     return origin.device, origin.metric.name, subject(origin)
 
 
-def _values(series: Series, axis: tuple[str, ...]) -> list[float | None]:
+def on_axis(series: Series, axis: tuple[str, ...]) -> list[float | None]:
+    """A series' value at each commit of the axis, None where there is none.
+
+    Values that are nothing are lifted to where a ratio begins to mean something: to `ROUNDING`
+    for errors, to less than one for what is counted.
+    """
     of_commit = dict(zip(series.commits, series.values, strict=True))
     floor = _FLOORS.get(series.origin.metric.unit, _FLOOR_OF_A_COUNT)
     return [_lifted(of_commit.get(commit), floor) for commit in axis]
@@ -276,44 +286,45 @@ def _lifted(value: float | None, floor: float | None) -> float | None:
     return value if floor is None else max(value, floor)
 
 
-def _lowered(level: float, floor: float) -> float:
-    return 0.0 if math.isclose(level, floor, rel_tol=1e-3) else level
+def lowered(level: float, metric: Metric) -> float:
+    """A level of what `on_axis` lifted, as it is: 0 for what is nothing."""
+    floor = _FLOORS.get(metric.unit, _FLOOR_OF_A_COUNT)
+    return 0.0 if floor and math.isclose(level, floor, rel_tol=1e-3) else level
 
 
 # --- from a change point to a change ---------------------------------------------------------
 
 
 def _change(
-    found: SeriesChange, read: _Read, siblings: Sequence[SeriesChange], min_effect: float
+    found: SeriesChange, histories: Histories, siblings: Sequence[SeriesChange], min_effect: float
 ) -> Change:
-    series = read.keys[found.key]
-    first = read.axis[found.point.index]
+    series = histories.keys[found.key]
+    first = histories.axis[found.point.index]
     at = series.commits.index(first)
     last = series.commits[at - 1]
-    floor = _FLOORS.get(series.origin.metric.unit, _FLOOR_OF_A_COUNT) or 0.0
-    low, high = _interval(found, _values(series, read.axis), siblings)
+    low, high = _interval(found, on_axis(series, histories.axis), siblings)
     later = [each for each in siblings if each.point.index > found.point.index]
     ended = next((each for each in later if _takes_back(found, each, min_effect)), None)
     return Change(
         origin=series.origin,
         last_before=last,
         first_after=first,
-        span=_span(read, last, first),
+        span=_span(histories, last, first),
         date=series.points[at].date,
-        before=_lowered(found.point.before, floor),
-        after=_lowered(found.point.after, floor),
+        before=lowered(found.point.before, series.origin.metric),
+        after=lowered(found.point.after, series.origin.metric),
         low=low,
         high=high,
         confidence=found.point.confidence,
         cause=found.cause,
-        state=_state(found, ended, past=found.key in read.past),
-        ended_by=read.axis[ended.point.index] if ended else None,
+        state=_state(found, ended, past=found.key in histories.past),
+        ended_by=histories.axis[ended.point.index] if ended else None,
     )
 
 
-def _span(read: _Read, last: str, first: str) -> tuple[str, ...]:
-    start, stop = read.every.index(last), read.every.index(first)
-    return read.every[start + 1 : stop + 1]
+def _span(histories: Histories, last: str, first: str) -> tuple[str, ...]:
+    start, stop = histories.every.index(last), histories.every.index(first)
+    return histories.every[start + 1 : stop + 1]
 
 
 def _interval(
