@@ -45,13 +45,14 @@ class Analyses:
         self._path = path
         self._report = report or (lambda done, of: None)
         self._kept = _read(path)
+        self._has_news = False
         self._used: dict[bytes, tuple[Floats, Floats]] = {}
 
     def __enter__(self) -> Analyses:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._used.keys() - self._kept.keys():
+        if self._has_news:
             spare = [key for key in self._kept if key not in self._used][: len(self._used)]
             _write(self._path, {key: self._kept[key] for key in spare} | self._used)
 
@@ -67,6 +68,7 @@ class Analyses:
             if digests[key] not in self._kept
         }
         self._kept |= self._analysed(new, min_effect)
+        self._has_news |= bool(new)
         self._used |= {digest: self._kept[digest] for digest in digests.values()}
         return {key: _analysis(arrays[key], *self._kept[digests[key]]) for key in arrays}
 

@@ -6,6 +6,7 @@ Prints tables as markdown. Examples:
     python -m benchmarks.verdicts detection --seeds 10
     python -m benchmarks.verdicts comparison --part machine --minutes 8 --neighbours 2
     python -m benchmarks.verdicts store_scale
+    python -m benchmarks.verdicts publish
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from importlib import import_module
 COMMANDS = {
     "comparison": "benchmarks.verdicts.comparison",
     "detection": "benchmarks.verdicts.detection",
+    "publish": "benchmarks.verdicts.publish",
     "store_scale": "benchmarks.verdicts.store_scale",
 }
 """Name to module; a module has `main(arguments) -> exit code`."""

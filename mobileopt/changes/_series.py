@@ -67,7 +67,8 @@ class Analysis:
         at = int(np.searchsorted(self.positions, position))
         if at < SIDE or len(self.positions) - at < SIDE:
             return None
-        near = np.abs(self.positions - position) <= NEIGHBOURS + 1
+        reach = NEIGHBOURS + 1
+        near = slice(*np.searchsorted(self.positions, (position - reach, position + reach + 1)))
         return min(1.0, float(self.jump[near].sum()))
 
 

@@ -89,9 +89,7 @@ Place = tuple[int, int, dict[str, Any]]
 """Where a file's results go: its header's index, its revision, and the graphs' params."""
 
 
-def build(
-    table: Table, benchmarks: Mapping[str, Any], places: Iterable[Place]
-) -> Iterator[Graph]:
+def build(table: Table, benchmarks: Mapping[str, Any], places: Iterable[Place]) -> Iterator[Graph]:
     """The graphs of the benchmarks asv lists, of the files that have a place."""
     kinds: dict[str, int] = {}
     params_of: list[dict[str, Any]] = []
@@ -143,7 +141,11 @@ def _listed(table: Table, benchmarks: Mapping[str, Any]) -> Array:
 
 
 def _graph(
-    table: Table, benchmark: Mapping[str, Any], rows: Array, revisions: Array, params: dict[str, Any]
+    table: Table,
+    benchmark: Mapping[str, Any],
+    rows: Array,
+    revisions: Array,
+    params: dict[str, Any],
 ) -> Graph:
     index = _cells(table, benchmark, rows)
     columns = {name: _column(table.cells[name], index) for name in COLUMNS}

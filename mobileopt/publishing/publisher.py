@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import asv
 from asv.benchmarks import Benchmarks
@@ -45,7 +45,7 @@ def publish(
     """
     html = Path(conf.html_dir)
     report("Reading the repository and the results")
-    repo = get_repo(conf)
+    repo = cast(Any, get_repo(conf))
     if pull:
         repo.pull()
     contents = publication.load(conf, repo, _benchmarks(conf))
@@ -119,10 +119,14 @@ def _write_index(contents: Publication, html: Path) -> None:
         "revision_to_hash": contents.hashes,
         "revision_to_date": {number: contents.dates[c] for c, number in contents.revisions.items()},
         "params": {**contents.settings, "branch": list(contents.commits.branches)},
-        "graph_param_list": [each for place, each in enumerate(params) if each not in params[:place]],
+        "graph_param_list": [
+            each for place, each in enumerate(params) if each not in params[:place]
+        ],
         "benchmarks": dict(contents.benchmarks),
         "machines": contents.machines,
-        "tags": {name: contents.revisions[commit] for name, commit in contents.commits.tags.items()},
+        "tags": {
+            name: contents.revisions[commit] for name, commit in contents.commits.tags.items()
+        },
         "pages": [[each.name, each.button_label, each.description] for each in publishers],
     }
     _write(html / "index.json", index)

@@ -85,16 +85,16 @@ def _params(publication: Publication) -> dict[str, set[Any]]:
     return params
 
 
-def _entries(
-    publication: Publication, graph: Graph, regression: Regression
-) -> Iterator[FeedEntry]:
+def _entries(publication: Publication, graph: Graph, regression: Regression) -> Iterator[FeedEntry]:
     name, _, params, index, last, best, jumps = regression
     benchmark = publication.benchmarks[graph.benchmark_name]
     address = dict(params) | _combination(benchmark, index)
     hashes = publication.hashes
     for first, second, before, after in jumps:
         newer, older = hashes[second], hashes.get(first, "")
-        query = urllib.parse.urlencode(address | {"commits": f"{older}-{newer}" if older else newer})
+        query = urllib.parse.urlencode(
+            address | {"commits": f"{older}-{newer}" if older else newer}
+        )
         link = f"index.html#{graph.benchmark_name}?{query}"
         when = datetime.fromtimestamp(publication.dates[newer] / 1000, UTC)
         unit = benchmark.get("unit", "")
@@ -114,7 +114,9 @@ def _combination(benchmark: Mapping[str, Any], index: int | None) -> dict[str, A
     if index is None:
         return {}
     (values,) = islice(product(*benchmark["params"]), index, index + 1)
-    return {f"p-{name}": value for name, value in zip(benchmark["param_names"], values, strict=True)}
+    return {
+        f"p-{name}": value for name, value in zip(benchmark["param_names"], values, strict=True)
+    }
 
 
 def _measured(graph: Graph, index: int, revisions: tuple[int | None, int]) -> datetime | None:

@@ -21,9 +21,7 @@ def summary(graphs: Sequence[Graph]) -> list[tuple[int, Any]]:
     axis = np.unique(np.concatenate(spans))
     total, product = np.zeros(len(axis)), np.ones(len(axis))
     present = np.zeros(len(axis), bool)
-    columns = [
-        _on_axis(graph, column, axis) for graph in graphs for column in graph.values.T
-    ]
+    columns = [_on_axis(graph, column, axis) for graph in graphs for column in graph.values.T]
     filled = [_filled(column) for column in columns]
     with np.errstate(divide="ignore"):
         exponent = 1 / np.sum([np.isfinite(column) for column in filled], axis=0)
@@ -33,7 +31,9 @@ def summary(graphs: Sequence[Graph]) -> list[tuple[int, Any]]:
         total[has] += whole[has]
         present |= np.isfinite(column)
     mean = np.where(present, np.where(total >= 0, product, -product), np.nan)
-    points = [(int(x), None if math.isnan(y) else y) for x, y in zip(axis, mean.tolist(), strict=True)]
+    points = [
+        (int(x), None if math.isnan(y) else y) for x, y in zip(axis, mean.tolist(), strict=True)
+    ]
     drawn = AsvGraph("summary", {})
     for x, y in resample_data(points) if points else []:
         drawn.add_data_point(x, y)
