@@ -14,10 +14,11 @@ from typing import Any
 
 from asv.plugins.git import Git
 
+from mobileopt import accepted
 from mobileopt.errors import InputError, StoreError
 from mobileopt.publishing import commits, graphs
 from mobileopt.publishing.commits import Commits
-from mobileopt.publishing.detection import Detected, detect
+from mobileopt.publishing.detection import Branch, Detected, detect
 from mobileopt.publishing.graphs import Graph, Place
 from mobileopt.store import cache, files
 from mobileopt.store.store import MACHINE
@@ -74,13 +75,27 @@ class Publication:
 
     @cached_property
     def detected(self) -> Detected:
-        """The change points of all series."""
+        """The changes of all series."""
         return self.detect()
 
     def detect(self, report: Callable[[int, int], None] | None = None) -> Detected:
-        """Find the change points now, with a report of the progress."""
-        self.__dict__["detected"] = detect(cache.location(self.root), self.graphs, report)
+        """Find the changes now, with a report of the progress."""
+        where = cache.location(self.root)
+        repository = Path(self.repo._path)
+        self.__dict__["detected"] = detect(
+            where.with_name(f"changes-{where.stem}.npz"),
+            [self._branch(name) for name in self.commits.branches],
+            self.benchmarks,
+            accepted.read(repository / accepted.FILE),
+            repository,
+            report,
+        )
         return self.detected
+
+    def _branch(self, name: str) -> Branch:
+        graphs = [graph for graph in self.graphs if graph.params["branch"] == name]
+        every = tuple(reversed(self.commits.branches[name]))
+        return Branch(graphs, every, self.hashes, self.dates)
 
 
 def load(
