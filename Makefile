@@ -9,7 +9,7 @@ bench: ## benchmark the last commit, publish the site, print the table
 	$(python) -m tools.bench
 
 demo-device: ## measure two phones that need no hardware, from export to site
-	@sh tools/bootstrap.sh test
+	@sh tools/bootstrap.sh bench
 	$(python) -m tools.demo_device
 
 test: lint ## lint, types, import rules and all tests
