@@ -211,8 +211,12 @@ class _OnDevice:
                     for outcome in self._models(wanted, found):
                         remaining.remove(Variant.parse(outcome.variant))
                         yield outcome
-                finally:
+                except _ENDS_ALL:
+                    raise  # nobody is there to tidy up; the next start does
+                except BaseException:
                     session.leave(self.phone)
+                    raise
+                session.leave(self.phone)
         except MobileoptError as error:
             # Whatever it is, it is this device's; each variant without an outcome carries it.
             if self.collection.stopping.is_set():

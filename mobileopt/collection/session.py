@@ -35,11 +35,13 @@ RUNNING = f"{WORK}/mobileopt/running"
 
 # The program takes the place of the shell, so that the process written down is the program.
 _LAUNCH = 'echo $$ > "$1"; shift; exec "$@"'
-_END = """[ -e "$1" ] || exit 0
-pid=$(cat "$1")
-case "$(ps -p "$pid" -o args= 2>/dev/null)" in *"$2"*) kill -KILL "$pid";; esac
-rm -f "$1"
+_END = """if [ -e "$1" ]; then
+  pid=$(cat "$1")
+  case "$(ps -p "$pid" -o args= 2>/dev/null)" in *"$2"*) kill -KILL "$pid";; esac
+  rm -f "$1"
+fi
 """
+_LEAVE = _END + 'rm -rf "$3"'
 _PROGRAMS = "/mobileopt/bin/"
 
 
@@ -225,8 +227,7 @@ def idle(phone: Phone) -> float:
 def leave(phone: Phone) -> None:
     """Take a session's traces off the phone, if it can be reached; the programs stay."""
     with contextlib.suppress(DeviceError):
-        phone.script(_END, RUNNING, _PROGRAMS, deadline=5)
-        phone.shell(["rm", "-rf", MODELS], deadline=5)
+        phone.script(_LEAVE, RUNNING, _PROGRAMS, MODELS, deadline=5)
 
 
 def _course(setting: Setting, subjects: Sequence[Subject]) -> _Course:
