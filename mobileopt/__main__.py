@@ -9,10 +9,11 @@ from importlib import import_module
 
 from mobileopt.errors import MobileoptError
 
-COMMANDS = ("list", "export", "compare")
+COMMANDS = ("list", "capabilities", "export", "compare")
 
 _EPILOG = """examples:
   mobileopt list                        the models, the words of a recipe
+  mobileopt capabilities                what this machine's torch can do of them
   mobileopt compare mobilenet_v2        which variant pays on this machine
   mobileopt export resnet18 --recipe fx-float-nhwc-mobile -o artifacts
 

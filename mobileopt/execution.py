@@ -18,11 +18,10 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from mobileopt import artifact, recipes
+from mobileopt import artifact, capabilities, recipes
 from mobileopt.artifact import Artifact
 from mobileopt.conditions import THREADS
 from mobileopt.errors import CapabilityError, MobileoptError
-from mobileopt.quantized_engine import missing
 from mobileopt.torch_warnings import silence_known_warnings
 
 MIN_WARMUP, MAX_WARMUP = 10, 60
@@ -50,7 +49,7 @@ def load(folder: Path) -> tuple[Artifact, Forward]:
     silence_known_warnings()
     made = artifact.read(folder)
     if made.engine is not None:
-        if reason := missing(made.engine):
+        if reason := capabilities.quantized_engine(made.engine):
             raise CapabilityError(f"{made.variant} cannot run here: {reason}")
         torch.backends.quantized.engine = made.engine
     torch.set_num_threads(THREADS)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from mobileopt.backends import Exported
 from mobileopt.errors import CombinationError
 
 SUFFIX = ".pt"
@@ -28,9 +29,9 @@ def script(module: nn.Module) -> torch.jit.ScriptModule:
         raise CombinationError(f"TorchScript cannot compile the model: {reason.strip()}") from error
 
 
-def export(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> bytes:
+def export(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> Exported:
     """Script the module and save it."""
-    return saved(script(module))
+    return Exported(saved(script(module)))
 
 
 def saved(module: torch.jit.ScriptModule) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from mobileopt import recipes
+from mobileopt.artifact import Delegation
 from mobileopt.errors import MobileoptError
 from mobileopt.report.units import bytes_, decibels
 from mobileopt.variant import Recipe
@@ -71,8 +73,20 @@ def _export(workshop: Any, recipe: Recipe, arguments: argparse.Namespace) -> boo
             print(f"mobileopt: {error}", file=sys.stderr)
         return True
     if arguments.json:
-        print(json.dumps({"recipe": str(recipe), "folder": str(made.folder)}), flush=True)
+        told = {"recipe": str(recipe), "folder": str(made.folder), "delegation": made.delegation}
+        print(json.dumps(told, default=asdict), flush=True)
     else:
         fidelity = made.fidelity
         print(f"{made.path}  {bytes_(made.size)}  SQNR {decibels(fidelity.noise)}")
+        if made.delegation is not None:
+            print(f"  {delegated(made.delegation)}")
     return False
+
+
+def delegated(report: Delegation) -> str:
+    """One line on what XNNPACK runs of a program and which operators it does not."""
+    counts = ", ".join(f"{name} x{count}" for name, count in report.left.items())
+    return (
+        f"XNNPACK runs {report.delegated} operators in {report.partitions} partitions; "
+        f"not delegated: {counts or 'none'}"
+    )
