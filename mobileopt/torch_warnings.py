@@ -18,6 +18,7 @@ KNOWN = (
     ("The TorchScript type system doesn't support", UserWarning),  # scripting nnq.Linear
     ("must run observer before calling calculate_qparams", UserWarning),
     (r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning),  # ExecuTorch, torchao
+    (r"The tensor attributes? self\.\S*_flat_weights", UserWarning),  # exporting an LSTM or GRU
     ("guard_size_oblivious will be removed", FutureWarning),  # ExecuTorch's tensors
     ("read_binary is deprecated", DeprecationWarning),  # ExecuTorch reading its own schema
 )

@@ -79,12 +79,12 @@ def _layers(graph: fx.GraphModule) -> Iterator[tuple[str, bool]]:
     """Each layer with weights by its path in the model, and whether it became int8."""
     for node in graph.graph.nodes:
         if node.op == "call_function" and _has_weights(node):
-            yield _path(node), all(_is_dequantized(node.args[i]) for i in (0, 1))
+            yield _path(node), all(map(_is_dequantized, node.args[:2]))
 
 
 def _has_weights(node: fx.Node) -> bool:
     name = str(node.target).removeprefix("aten.")
-    return name.startswith(("conv", "linear"))
+    return name.startswith(("conv", "linear", "lstm", "gru", "rnn"))
 
 
 def _path(node: fx.Node) -> str:

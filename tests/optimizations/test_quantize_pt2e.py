@@ -74,6 +74,21 @@ def test_after_any_fusion_the_program_is_int8_and_stays_close(fusion, tmp_path):
 
 
 @needs_executorch
+def test_a_layer_without_an_int8_kernel_stays_float_and_is_named():
+    class Recurrent(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.lstm = nn.Conv2d(3, 4, 3), nn.LSTM(4, 4, batch_first=True)
+
+        def forward(self, x):
+            return self.lstm(self.conv(x).flatten(2).transpose(1, 2))[0]
+
+    result = quantize_pt2e.apply(Recurrent().eval(), one(), calibration=batches(1))
+    assert result.changed == ("conv",)
+    assert "stays float" in result.left["lstm"]
+
+
+@needs_executorch
 def test_the_module_that_is_quantized_stays_as_it_was():
     module = net()
     before = {name: value.clone() for name, value in module.state_dict().items()}
