@@ -20,11 +20,10 @@ from typing import TextIO
 import torch
 from torch import Tensor
 
-from mobileopt import artifact, recipes
+from mobileopt import artifact, capabilities, recipes
 from mobileopt.artifact import Artifact
 from mobileopt.conditions import THREADS
 from mobileopt.errors import CapabilityError, MobileoptError
-from mobileopt.quantized_engine import missing
 from mobileopt.torch_warnings import silence_known_warnings
 
 MIN_WARMUP, MAX_WARMUP = 10, 60
@@ -65,7 +64,7 @@ def use_engine(made: Artifact) -> None:
     """
     if made.engine is None:
         return
-    if reason := missing(made.engine):
+    if reason := capabilities.quantized_engine(made.engine):
         raise CapabilityError(f"{made.variant} cannot run here: {reason}")
     torch.backends.quantized.engine = made.engine
 
