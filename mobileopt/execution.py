@@ -1,8 +1,10 @@
 """An artifact loaded and run in this process: what a host measurement repeats.
 
-As a program, ``python -m mobileopt.execution FOLDER`` loads and warms up the artifact, says so
-in one line of JSON on stdout, and then answers every line ``{"samples": n, "seconds": s}`` on
-stdin with ``{"wall": [...], "cpu": [...]}`` (see `samples`) until stdin ends.
+As a program, ``python -m mobileopt.execution FOLDER [INPUT]`` loads and warms up the artifact,
+says so in one line of JSON on stdout, and then answers every line ``{"samples": n, "seconds": s}``
+on stdin with ``{"wall": [...], "cpu": [...], "page_faults": per pass}`` (see `samples`) and every
+line ``{"allocations": true}`` with those of one pass, until stdin ends. INPUT is one of
+`conditions.INPUTS`.
 """
 
 from __future__ import annotations
@@ -14,14 +16,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from mobileopt import artifact, recipes
 from mobileopt.artifact import Artifact
-from mobileopt.conditions import THREADS
+from mobileopt.conditions import HOST, THREADS
 from mobileopt.errors import CapabilityError, MobileoptError
+from mobileopt.metrics import allocations, page_faults
 from mobileopt.quantized_engine import missing
 from mobileopt.torch_warnings import silence_known_warnings
 
@@ -41,8 +45,10 @@ class Warmup:
     converged: bool
 
 
-def load(folder: Path) -> tuple[Artifact, Forward]:
+def load(folder: Path, reuse: str = HOST.input) -> tuple[Artifact, Forward]:
     """Check and load an artifact; calling the second value runs one forward pass.
+
+    `reuse` is a word of `conditions.INPUTS`: what the pass does about its input tensors.
 
     Sets this process's thread count and, for a quantized artifact, its engine, for good: an
     artifact answers wrongly under another. Raises ArtifactError or CapabilityError.
@@ -53,7 +59,7 @@ def load(folder: Path) -> tuple[Artifact, Forward]:
     torch.set_num_threads(THREADS)
     module = recipes.backend(made.variant.recipe).load(made.path)
     inputs = tuple(_tensor(each) for each in made.inputs)
-    return made, _forward(module, inputs)
+    return made, _forward(module, inputs, reuse)
 
 
 def use_engine(made: Artifact) -> None:
@@ -68,12 +74,24 @@ def use_engine(made: Artifact) -> None:
     torch.backends.quantized.engine = made.engine
 
 
-def _forward(module: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Forward:
+def _forward(module: Callable[..., Tensor], inputs: tuple[Tensor, ...], reuse: str) -> Forward:
+    buffers = tuple(each.clone() for each in inputs)
+
     @torch.no_grad()
-    def forward() -> object:
+    def reused() -> object:
         return module(*inputs)
 
-    return forward
+    @torch.no_grad()
+    def refilled() -> object:
+        for buffer, values in zip(buffers, inputs, strict=True):
+            buffer.copy_(values)
+        return module(*buffers)
+
+    @torch.no_grad()
+    def fresh() -> object:
+        return module(*(each.clone() for each in inputs))
+
+    return {"reused": reused, "refilled": refilled, "fresh": fresh}[reuse]
 
 
 def _tensor(described: artifact.Input) -> Tensor:
@@ -128,15 +146,32 @@ def samples(forward: Forward, samples: int, seconds: float) -> list[tuple[float,
     return times
 
 
-def _serve(folder: Path) -> None:
-    made, forward = load(folder)
+def _serve(folder: Path, reuse: str = HOST.input) -> None:
+    made, forward = load(folder, reuse)
     warmup = warm_up(forward)
     _say({"ready": str(made.variant), "warmup": warmup.samples, "converged": warmup.converged})
     for line in sys.stdin:
-        # The first call after another process ran finds its caches cold, so it does not count.
-        forward()
-        times = samples(forward, **json.loads(line))
-        _say({"wall": [wall for wall, _ in times], "cpu": [cpu for _, cpu in times]})
+        asked = json.loads(line)
+        _say(_allocations(forward) if "allocations" in asked else _times(forward, asked))
+
+
+def _times(forward: Forward, asked: dict[str, Any]) -> dict[str, object]:
+    # The first call after another process ran finds its caches cold, so it does not count.
+    forward()
+    times: list[tuple[float, float]] = []
+    faults = page_faults.count(lambda: times.extend(samples(forward, **asked)))
+    return {
+        "wall": [wall for wall, _ in times],
+        "cpu": [cpu for _, cpu in times],
+        "page_faults": faults / len(times),
+    }
+
+
+def _allocations(forward: Forward) -> dict[str, object]:
+    from mobileopt import tracer  # a profiler, which a process that measures time does without
+
+    trace = tracer.record(forward)
+    return {"count": allocations.count(trace), "bytes": allocations.total_bytes(trace)}
 
 
 def _say(message: dict[str, object]) -> None:
@@ -145,6 +180,6 @@ def _say(message: dict[str, object]) -> None:
 
 if __name__ == "__main__":
     try:
-        _serve(Path(sys.argv[1]))
+        _serve(Path(sys.argv[1]), *sys.argv[2:])
     except MobileoptError as error:
         sys.exit(f"{error}")

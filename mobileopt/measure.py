@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from mobileopt.runners.host import Times, Worker
+from mobileopt.runners.host import Allocations, Conditioned, Times, Worker
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class SessionPlan:
 class Record:
     """What a session measured of each artifact, by name, round by round and in step.
 
+    `page_faults` are those of a forward pass, the mean of each round's.
     `launches` names the launch each round belongs to; `unsettled` the artifacts whose warm-up
     did not converge.
     """
@@ -52,10 +53,11 @@ class Record:
     launches: list[int] = field(default_factory=list[int])
     unsettled: frozenset[str] = frozenset()
     interrupted: bool = False
+    page_faults: Mapping[str, list[float]] = field(default_factory=dict[str, list[float]])
 
 
 def session(
-    folders: Mapping[str, Path],
+    folders: Mapping[str, Path | Conditioned],
     plan: SessionPlan,
     on_round: Callable[[], None] = lambda: None,
 ) -> Record:
@@ -66,6 +68,7 @@ def session(
     """
     wall: dict[str, list[tuple[float, ...]]] = {name: [] for name in folders}
     cpu: dict[str, list[tuple[float, ...]]] = {name: [] for name in folders}
+    faults: dict[str, list[float]] = {name: [] for name in folders}
     launches: list[int] = []
     unsettled: set[str] = set()
     interrupted = False
@@ -74,15 +77,33 @@ def session(
             for name, measured in times.items():
                 wall[name].append(measured.wall)
                 cpu[name].append(measured.cpu)
+                faults[name].append(measured.page_faults)
             launches.append(launch)
             on_round()
     except KeyboardInterrupt:
         interrupted = True
-    return Record(wall, cpu, launches, frozenset(unsettled), interrupted)
+    return Record(wall, cpu, launches, frozenset(unsettled), interrupted, faults)
+
+
+def allocations(
+    folders: Mapping[str, Path | Conditioned], on_each: Callable[[], object] = lambda: None
+) -> dict[str, Allocations]:
+    """What one warm forward pass of each asks the allocator for, by name.
+
+    In processes of their own: counting needs a profiler, beside which no time is measured.
+    Raises MeasurementError when a process dies.
+    """
+    counted: dict[str, Allocations] = {}
+    for name, what in folders.items():
+        with Worker(what) as worker:
+            worker.wait()
+            counted[name] = worker.allocations()
+        on_each()
+    return counted
 
 
 def _rounds(
-    folders: Mapping[str, Path], plan: SessionPlan, unsettled: set[str]
+    folders: Mapping[str, Path | Conditioned], plan: SessionPlan, unsettled: set[str]
 ) -> Iterator[tuple[int, dict[str, Times]]]:
     order = random.Random(plan.seed)  # noqa: S311  not a secret, and it must be repeatable
     for launch in range(plan.launches):
@@ -101,7 +122,7 @@ def _sample(worker: Worker, plan: SessionPlan) -> Times:
 
 
 def _launch(
-    folders: Mapping[str, Path], stack: ExitStack, unsettled: set[str]
+    folders: Mapping[str, Path | Conditioned], stack: ExitStack, unsettled: set[str]
 ) -> dict[str, Worker]:
     workers: dict[str, Worker] = {}
     for names in _groups(list(folders), os.cpu_count() or 1):

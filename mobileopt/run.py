@@ -65,11 +65,16 @@ class Validity:
 
 @dataclass(frozen=True)
 class Plan:
-    """How an artifact is executed. A count of zero warm-ups asks for warm-up by convergence."""
+    """How an artifact is executed. A count of zero warm-ups asks for warm-up by convergence.
+
+    `allocator` is a word of `conditions.ALLOCATORS`; a program that lacks it refuses the plan.
+    Runs with different ones measure different things.
+    """
 
     iterations: int = 10
     warmup: int = 0
     threads: int = 1
+    allocator: str = "default"
 
 
 @dataclass(frozen=True)

@@ -12,21 +12,38 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from mobileopt.conditions import environment
+from mobileopt.conditions import HOST, Memory, environment
 from mobileopt.errors import MeasurementError
 
 
 @dataclass(frozen=True)
 class Times:
-    """Wall and CPU seconds of consecutive forward passes."""
+    """Wall and CPU seconds of consecutive forward passes, and the page faults a pass took."""
 
     wall: tuple[float, ...]
     cpu: tuple[float, ...]
+    page_faults: float = 0.0
 
 
-def command(folder: Path) -> list[str]:
+@dataclass(frozen=True)
+class Conditioned:
+    """An artifact under another memory condition than a host's usual one."""
+
+    folder: Path
+    memory: Memory
+
+
+@dataclass(frozen=True)
+class Allocations:
+    """Requests for memory of one forward pass, and their bytes together."""
+
+    count: int
+    bytes: int
+
+
+def command(folder: Path, memory: Memory = HOST) -> list[str]:
     """The argv of a process that serves the artifact in `folder`."""
-    return [sys.executable, "-m", "mobileopt.execution", str(folder.resolve())]
+    return [sys.executable, "-m", "mobileopt.execution", str(folder.resolve()), memory.input]
 
 
 class Worker:
@@ -35,15 +52,17 @@ class Worker:
     The process starts at once; `wait` until it is ready. It sleeps between requests.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, what: Path | Conditioned) -> None:
+        given = what if isinstance(what, Conditioned) else Conditioned(what, HOST)
+        self._folder = given.folder
+        conditions = environment(given.memory)
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in __exit__
         self._process = subprocess.Popen(
-            command(folder),
+            command(given.folder, given.memory),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=environment(),
+            env=conditions,
             text=True,
         )
 
@@ -74,14 +93,25 @@ class Worker:
 
         Raises MeasurementError when the process dies on the way.
         """
+        told = self._answer({"samples": count, "seconds": seconds})
+        return Times(_numbers(told["wall"]), _numbers(told["cpu"]), float(told["page_faults"]))
+
+    def allocations(self) -> Allocations:
+        """Count what one forward pass asks the allocator for; ask for no times after that.
+
+        Raises MeasurementError when the process dies on the way.
+        """
+        told = self._answer({"allocations": True})
+        return Allocations(int(told["count"]), int(told["bytes"]))
+
+    def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps({"samples": count, "seconds": seconds}) + "\n")
+            self._process.stdin.write(json.dumps(asked) + "\n")
             self._process.stdin.flush()
         except OSError as error:
             raise self._died() from error
-        answer = self._read()
-        return Times(_numbers(answer["wall"]), _numbers(answer["cpu"]))
+        return self._read()
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None

@@ -91,8 +91,12 @@ def command(program: str, model: str, inputs: Sequence[Input], plan: Plan) -> li
     """The command line: every flag as `--flag=value`, threads always set.
 
     A bare flag would eat the next argument, and without a number of threads the program takes
-    one by the phone's cores. Raises CapabilityError for inputs the program cannot make.
+    one by the phone's cores. Raises CapabilityError for inputs the program cannot make and for
+    an allocator it does not have.
     """
+    caching = {"default": [], "caching": ["--use_caching_allocator=true"]}
+    if plan.allocator not in caching:
+        raise CapabilityError(f"{NAME} has no allocator {plan.allocator!r}: {', '.join(caching)}")
     return [
         program,
         f"--model={model}",
@@ -100,6 +104,7 @@ def command(program: str, model: str, inputs: Sequence[Input], plan: Plan) -> li
         f"--warmup={plan.warmup}",
         f"--iter={plan.iterations}",
         f"--pthreadpool_size={plan.threads}",
+        *caching[plan.allocator],
         "--report_pep=true",
     ]
 
