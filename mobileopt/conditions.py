@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
-from mobileopt.errors import CapabilityError, InputError, UnknownNameError
+from mobileopt.errors import InputError, UnknownNameError
 
 THREADS = 1
 
@@ -28,7 +29,6 @@ INPUTS = {
 ALLOCATORS = {
     "kept": "freed memory stays with the process: glibc's thresholds raised",
     "default": "the platform's allocator as it comes",
-    "caching": "PyTorch's caching allocator, which only programs on phones have",
 }
 
 
@@ -69,13 +69,15 @@ HOST = Memory()
 """What every host measurement has unless it asks for another."""
 
 
-def environment(memory: Memory = HOST) -> dict[str, str]:
+def environment(checkout: Path | None = None, memory: Memory = HOST) -> dict[str, str]:
     """This process's environment with the conditions set over it.
 
-    Raises CapabilityError for an allocator that no host program has.
+    A process started with it, and with ``python -P``, imports mobileopt from `checkout`.
     """
-    if memory.allocator == "caching":
-        raise CapabilityError("PyTorch's caching allocator is only in programs on phones")
     conditions = os.environ | ENVIRONMENT
-    kept = memory.allocator == "kept"
-    return {name: value for name, value in conditions.items() if kept or name not in _KEPT}
+    if memory.allocator == "default":
+        conditions = {name: value for name, value in conditions.items() if name not in _KEPT}
+    if checkout is None:
+        return conditions
+    # Sets are walked in one order, so that two builds of one commit are the same to the byte.
+    return conditions | {"PYTHONPATH": str(checkout), "PYTHONHASHSEED": "0"}

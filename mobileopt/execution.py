@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 from torch import Tensor
@@ -98,8 +98,15 @@ def _tensor(described: artifact.Input) -> Tensor:
     dtype = getattr(torch, described.dtype)
     generator = torch.Generator().manual_seed(0)
     # Never zeros: denormals and early saturation make some kernels a hundred times slower.
-    values = torch.randn(described.shape, generator=generator).to(dtype)
+    values = _values(described.shape, dtype, generator)
     return values.contiguous(memory_format=getattr(torch, described.memory_format))
+
+
+def _values(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+    if dtype.is_floating_point:
+        return torch.randn(shape, generator=generator).to(dtype)
+    # Whole numbers are rows of a table most likely, and every table has these two.
+    return torch.randint(0, 2, shape, generator=generator).to(dtype)
 
 
 def warm_up(forward: Forward) -> Warmup:
@@ -147,12 +154,16 @@ def samples(forward: Forward, samples: int, seconds: float) -> list[tuple[float,
 
 
 def _serve(folder: Path, reuse: str = HOST.input) -> None:
+    answers, sys.stdout = sys.stdout, sys.stderr  # a user's model may print
     made, forward = load(folder, reuse)
     warmup = warm_up(forward)
-    _say({"ready": str(made.variant), "warmup": warmup.samples, "converged": warmup.converged})
+    _say(
+        answers,
+        {"ready": str(made.variant), "warmup": warmup.samples, "converged": warmup.converged},
+    )
     for line in sys.stdin:
         asked = json.loads(line)
-        _say(_allocations(forward) if "allocations" in asked else _times(forward, asked))
+        _say(answers, _allocations(forward) if "allocations" in asked else _times(forward, asked))
 
 
 def _times(forward: Forward, asked: dict[str, Any]) -> dict[str, object]:
@@ -174,8 +185,8 @@ def _allocations(forward: Forward) -> dict[str, object]:
     return {"count": allocations.count(trace), "bytes": allocations.total_bytes(trace)}
 
 
-def _say(message: dict[str, object]) -> None:
-    print(json.dumps(message), flush=True)
+def _say(answers: TextIO, message: dict[str, object]) -> None:
+    print(json.dumps(message), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -67,14 +67,15 @@ class Validity:
 class Plan:
     """How an artifact is executed. A count of zero warm-ups asks for warm-up by convergence.
 
-    `allocator` is a word of `conditions.ALLOCATORS`; a program that lacks it refuses the plan.
-    Runs with different ones measure different things.
+    `cores` are those the program is kept on, all it may use when there are none. Inputs and
+    their memory formats come with the artifact.
     """
 
     iterations: int = 10
     warmup: int = 0
     threads: int = 1
-    allocator: str = "default"
+    cores: tuple[int, ...] = ()
+    caching_allocator: bool = False
 
 
 @dataclass(frozen=True)

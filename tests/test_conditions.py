@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobileopt.conditions import ALLOCATORS, HOST, INPUTS, Memory, environment
-from mobileopt.errors import CapabilityError, InputError, UnknownNameError
+from mobileopt.errors import InputError, UnknownNameError
 
 memories = st.builds(Memory, st.sampled_from(sorted(INPUTS)), st.sampled_from(sorted(ALLOCATORS)))
 
@@ -33,12 +33,7 @@ def test_an_unknown_word_names_the_nearest():
 def test_the_platforms_allocator_has_no_thresholds_even_if_this_process_has(monkeypatch):
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1")
     monkeypatch.setenv("PATH", os.environ["PATH"])
-    found = environment(Memory("reused", "default"))
+    found = environment(memory=Memory("reused", "default"))
     assert not [name for name in found if name.startswith("MALLOC_")]
     assert found["OMP_NUM_THREADS"] == "1"
     assert found["PATH"] == os.environ["PATH"]
-
-
-def test_the_caching_allocator_is_not_on_a_host_and_it_says_so():
-    with pytest.raises(CapabilityError, match="only in programs on phones"):
-        environment(Memory("reused", "caching"))

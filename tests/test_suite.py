@@ -20,7 +20,7 @@ from benchmarks import (
     size,
 )
 from mobileopt import models, recipes
-from mobileopt.conditions import ENVIRONMENT, HOST, Memory, environment
+from mobileopt.conditions import ENVIRONMENT, HOST, Memory
 from mobileopt.variant import Recipe
 
 ROOT = Path(__file__).parent.parent
@@ -149,7 +149,7 @@ def test_what_is_measured_under_memory_conditions_is_of_the_suite_and_the_condit
     assert set(_suite.MEMORY_MODELS) <= set(_suite.MODELS)
     assert set(_suite.MEMORY_RECIPES) <= set(_suite.RECIPES)
     for text in _suite.MEMORY_CONDITIONS:
-        environment(Memory.parse(text))
+        Memory.parse(text)
     assert _suite.MEMORY_CONDITIONS[0] == str(HOST)
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mobileopt import exporter, measure, models, recipes, verdicts
+from mobileopt import exporter, measure, recipes, verdicts
 from mobileopt.artifact import Artifact
-from mobileopt.conditions import HOST, Memory, environment
-from mobileopt.errors import CapabilityError, CombinationError, UnknownNameError
+from mobileopt.commands import _model_arguments
+from mobileopt.conditions import HOST, Memory
+from mobileopt.errors import CapabilityError, CombinationError
 from mobileopt.exporter import Exported, Order
 from mobileopt.measure import SessionPlan
 from mobileopt.report import json as json_report
@@ -30,6 +31,9 @@ EXAMPLES = """examples:
   mobileopt compare mlp --variants unfused-float-nchw-mobile fused-int8_x86-nchw-torchscript
   mobileopt compare resnet18 --json > resnet18.json
   mobileopt compare mobilenet_v2 --memory refilled-kept fresh-kept reused-default
+  mobileopt compare mypackage.nets:make --input 1,3,224,224 --weights trained.pt
+  mobileopt compare mypackage.nets:Ranker --input 1,16:int64:30522 --input 1,16
+  mobileopt compare detector.pt2 --calibration mypackage.data:batches
 """
 
 _MEMORY_RECIPES = [
@@ -43,7 +47,7 @@ _TUTORIAL_BATCHES = {"resnet18": [1, 10]}  # the FX fusion tutorial times ResNet
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("model", help="a model of `mobileopt list`")
+    _model_arguments.add(parser)
     parser.add_argument("--variants", nargs="+", metavar="RECIPE", help="measure these recipes")
     parser.add_argument(
         "--memory", nargs="+", metavar="CONDITION", default=(),
@@ -51,7 +55,6 @@ def add(parser: argparse.ArgumentParser) -> None:
         "default, as fresh-kept; without --variants, of few recipes",
     )  # fmt: skip
     parser.add_argument("--batch", nargs="+", type=_positive, help="images at once (default 1)")
-    parser.add_argument("--weights", help="pretrained weights, as DEFAULT; seeded without it")
     _add_plan(parser)
     _add_judgement(parser)
     parser.add_argument("--json", action="store_true", help="a line of JSON for each batch size")
@@ -87,8 +90,7 @@ def _positive(text: str) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, measure, judge and print, one batch size after the other."""
-    if arguments.model not in models.names():
-        raise UnknownNameError("model", arguments.model, models.names())
+    _model_arguments.check(arguments)
     named = [recipes.parse(text) for text in arguments.variants or ()]
     memories = _memories(arguments.memory)
     interrupted = False
@@ -102,10 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _memories(texts: Sequence[str]) -> list[Memory]:
-    memories = list(dict.fromkeys([HOST, *map(Memory.parse, texts)]))
-    for memory in memories:
-        environment(memory)  # one this host does not have is told before anything is built
-    return memories
+    return list(dict.fromkeys([HOST, *map(Memory.parse, texts)]))
 
 
 def _measure(
@@ -114,7 +113,7 @@ def _measure(
     suggested = _MEMORY_RECIPES if len(memories) > 1 else recipes.suggested(batch)
     wanted = list(dict.fromkeys([BASELINE, *(named or suggested)]))
     with tempfile.TemporaryDirectory(prefix="mobileopt-") as out:
-        order = Order(arguments.model, wanted, Path(out), arguments.weights, batch)
+        order = _model_arguments.order(arguments, wanted, Path(out), batch)
         exported = _export(order)
         refused = exported.refused
         if named and refused:

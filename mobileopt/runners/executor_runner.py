@@ -43,11 +43,11 @@ _TOTAL = re.compile(r"Model executed successfully (\d+) time\(s\) in ([\d.]+(?:e
 def command(program: str, model: str, inputs: Sequence[Input], plan: Plan) -> list[str]:
     """The command line, of flags every version knows; the program makes its own inputs.
 
-    Raises CapabilityError for another allocator than the phone's.
+    Raises CapabilityError for the caching allocator, which is PyTorch's own.
     """
     del inputs  # their shapes are in the model
-    if plan.allocator != "default":
-        raise CapabilityError(f"{NAME} has no allocator {plan.allocator!r}, only the phone's")
+    if plan.caching_allocator:
+        raise CapabilityError(f"{NAME} has no caching allocator: it is PyTorch's own")
     return [
         program,
         f"--model_path={model}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from mobileopt.conditions import HOST, Memory, environment
-from mobileopt.errors import MeasurementError
+from mobileopt.errors import MeasurementError, ProcessDiedError
+
+PATIENCE = 600.0
+"""Seconds a process may be silent before it counts as hung."""
 
 
 @dataclass(frozen=True)
@@ -41,24 +45,58 @@ class Allocations:
     bytes: int
 
 
+@dataclass(frozen=True)
+class Program:
+    """A process that answers as `mobileopt.execution` does, for what is no artifact.
+
+    It runs `argv` and imports mobileopt from `checkout`. One process may serve several
+    benchmarks: `ask` is added to each request and says which of them is meant.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    checkout: Path
+    ask: tuple[tuple[str, str], ...] = ()
+
+
+Served = Path | Conditioned | Program
+"""What a process can serve: an artifact in its folder, usually."""
+
+
+def _name(what: Served) -> str:
+    if isinstance(what, Program):
+        return what.name
+    return f"{what.folder} {what.memory}" if isinstance(what, Conditioned) else str(what)
+
+
+def _start(what: Served) -> tuple[Sequence[str], dict[str, str]]:
+    """The argv and the environment of the process."""
+    if isinstance(what, Program):
+        return what.argv, environment(what.checkout)
+    given = what if isinstance(what, Conditioned) else Conditioned(what, HOST)
+    return command(given.folder, given.memory), environment(memory=given.memory)
+
+
 def command(folder: Path, memory: Memory = HOST) -> list[str]:
     """The argv of a process that serves the artifact in `folder`."""
     return [sys.executable, "-m", "mobileopt.execution", str(folder.resolve()), memory.input]
 
 
 class Worker:
-    """A process with one artifact loaded and warm; use as a context manager.
+    """A process with one artifact loaded and warm, or a `Program`; use as a context manager.
 
-    The process starts at once; `wait` until it is ready. It sleeps between requests.
+    The process starts at once; `wait` until it is ready. It sleeps between requests. `warmup`
+    are the wall seconds of the passes it warmed up with, once it is ready.
     """
 
-    def __init__(self, what: Path | Conditioned) -> None:
-        given = what if isinstance(what, Conditioned) else Conditioned(what, HOST)
-        self._folder = given.folder
-        conditions = environment(given.memory)
+    def __init__(self, what: Served, patience: float = PATIENCE) -> None:
+        self.warmup: tuple[float, ...] = ()
+        self._name = _name(what)
+        self._patience = patience
+        argv, conditions = _start(what)
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in __exit__
         self._process = subprocess.Popen(
-            command(given.folder, given.memory),
+            argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -77,29 +115,33 @@ class Worker:
     def wait(self) -> bool:
         """Block until the artifact is warm; whether its times had settled.
 
-        Raises MeasurementError when the process ends instead, with the last line it wrote.
+        Raises ProcessDiedError when the process ends instead, with the last line it wrote.
         """
-        return bool(self._read()["converged"])
+        told = self._read()
+        self.warmup = _numbers(told["warmup"])
+        return bool(told["converged"])
 
     def pin(self, core: int) -> None:
-        """Run on one core from now on; raises MeasurementError when the process is gone."""
+        """Run on one core from now on; raises ProcessDiedError when the process is gone."""
         try:
             os.sched_setaffinity(self._process.pid, {core})
         except OSError as error:
             raise self._died() from error
 
-    def sample(self, count: int, seconds: float) -> Times:
+    def sample(self, count: int, seconds: float, **ask: str) -> Times:
         """Time consecutive forward passes, at least `count` in at least `seconds`.
 
-        Raises MeasurementError when the process dies on the way.
+        `ask` says which benchmark, where the process serves several. Raises ProcessDiedError
+        when the process dies on the way, MeasurementError when it falls silent.
         """
-        told = self._answer({"samples": count, "seconds": seconds})
-        return Times(_numbers(told["wall"]), _numbers(told["cpu"]), float(told["page_faults"]))
+        told = self._answer({"samples": count, "seconds": seconds} | ask)
+        faults = float(told.get("page_faults", 0))  # a program need not count them
+        return Times(_numbers(told["wall"]), _numbers(told["cpu"]), faults)
 
     def allocations(self) -> Allocations:
         """Count what one forward pass asks the allocator for; ask for no times after that.
 
-        Raises MeasurementError when the process dies on the way.
+        Raises as `sample` does.
         """
         told = self._answer({"allocations": True})
         return Allocations(int(told["count"]), int(told["bytes"]))
@@ -115,17 +157,20 @@ class Worker:
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
+        # Each answer is one line and the last was read whole: nothing waits in the buffer.
+        if not select.select([self._process.stdout], [], [], self._patience)[0]:
+            raise MeasurementError(f"{self._name} said nothing for {self._patience:.0f} seconds")
         line = self._process.stdout.readline()
         if not line:
             raise self._died()
         return json.loads(line)
 
-    def _died(self) -> MeasurementError:
+    def _died(self) -> ProcessDiedError:
         code = self._process.wait()
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         reason = lines[-1] if lines else f"exit code {code} and not a word"
-        return MeasurementError(f"the process that ran {self._folder} ended: {reason}")
+        return ProcessDiedError(self._name, reason)
 
 
 def _numbers(values: Sequence[float]) -> tuple[float, ...]:

@@ -88,15 +88,11 @@ _SUMMARY = re.compile(r"Main run finished\. (\w+) per iter: (\S+)\. Iters per se
 
 
 def command(program: str, model: str, inputs: Sequence[Input], plan: Plan) -> list[str]:
-    """The command line: every flag as `--flag=value`, threads always set.
+    """The command line: every flag as `--flag=value`, threads and allocator always set.
 
     A bare flag would eat the next argument, and without a number of threads the program takes
-    one by the phone's cores. Raises CapabilityError for inputs the program cannot make and for
-    an allocator it does not have.
+    one by the phone's cores. Raises CapabilityError for inputs the program cannot make.
     """
-    caching = {"default": [], "caching": ["--use_caching_allocator=true"]}
-    if plan.allocator not in caching:
-        raise CapabilityError(f"{NAME} has no allocator {plan.allocator!r}: {', '.join(caching)}")
     return [
         program,
         f"--model={model}",
@@ -104,7 +100,7 @@ def command(program: str, model: str, inputs: Sequence[Input], plan: Plan) -> li
         f"--warmup={plan.warmup}",
         f"--iter={plan.iterations}",
         f"--pthreadpool_size={plan.threads}",
-        *caching[plan.allocator],
+        f"--use_caching_allocator={str(plan.caching_allocator).lower()}",
         "--report_pep=true",
     ]
 

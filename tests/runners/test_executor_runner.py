@@ -69,6 +69,6 @@ def test_the_command_asks_for_warm_up_and_iterations_together():
     ]
 
 
-def test_an_allocator_it_lacks_is_refused():
-    with pytest.raises(CapabilityError, match="no allocator 'caching', only the phone's"):
-        runner.command("/p", "/m.pte", [], Plan(allocator="caching"))
+def test_the_caching_allocator_is_refused_because_it_is_pytorchs():
+    with pytest.raises(CapabilityError, match="no caching allocator"):
+        runner.command("/p", "/m.pte", [], Plan(caching_allocator=True))

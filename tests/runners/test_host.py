@@ -5,7 +5,7 @@ import pytest
 
 from mobileopt import build, network, recipes
 from mobileopt.conditions import Memory
-from mobileopt.errors import CapabilityError, MeasurementError
+from mobileopt.errors import MeasurementError
 from mobileopt.runners.host import Conditioned, Worker
 
 
@@ -39,11 +39,6 @@ def test_memory_that_is_kept_takes_no_page_faults(folder):
     with Worker(folder) as worker:
         worker.wait()
         assert min(worker.sample(5, 0).page_faults for _ in range(3)) == 0
-
-
-def test_an_allocator_this_host_does_not_have_is_refused(folder):
-    with pytest.raises(CapabilityError, match="only in programs on phones"):
-        Worker(Conditioned(folder, Memory("reused", "caching")))
 
 
 def test_a_pinned_worker_runs_on_that_core_alone(folder):
