@@ -8,9 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import _suite, fidelity, graph, instructions, latency, memory, passes, size
+from benchmarks import (
+    _suite,
+    fidelity,
+    graph,
+    instructions,
+    latency,
+    memory,
+    memory_reuse,
+    passes,
+    size,
+)
 from mobileopt import models, recipes
-from mobileopt.conditions import ENVIRONMENT
+from mobileopt.conditions import ENVIRONMENT, HOST, Memory
 from mobileopt.variant import Recipe
 
 ROOT = Path(__file__).parent.parent
@@ -51,7 +61,7 @@ def test_every_parameter_is_a_model_or_a_recipe_that_exists():
 
 
 def test_every_benchmark_has_an_explicit_version_and_every_track_a_unit():
-    for module in (fidelity, graph, instructions, latency, memory, passes, size):
+    for module in (fidelity, graph, instructions, latency, memory, memory_reuse, passes, size):
         for name, function in vars(module).items():
             if name.startswith(("time_", "track_", "peakmem_")):
                 assert function.version, name
@@ -62,7 +72,7 @@ def test_discovery_imports_neither_torch_nor_mobileopt():
     program = (
         "import sys, time; import benchmarks.latency, benchmarks.memory, benchmarks.size,"
         "benchmarks.fidelity, benchmarks.passes, benchmarks.graph,"
-        "benchmarks.instructions;"
+        "benchmarks.instructions, benchmarks.memory_reuse;"
         "sys.exit('torch' in sys.modules or 'mobileopt' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
@@ -146,6 +156,29 @@ def test_what_cannot_run_here_is_not_inspected_and_says_why(tmp_path):
     (tmp_path / "mlp" / "inspected-quick.json").write_text(json.dumps(told))
     with pytest.raises(NotImplementedError, match="lacks an engine"):
         graph.setup(str(tmp_path), "mlp", "unfused-float-nchw-mobile")
+
+
+def test_what_is_measured_under_memory_conditions_is_of_the_suite_and_the_conditions_exist():
+    assert set(_suite.MEMORY_MODELS) <= set(_suite.MODELS)
+    assert set(_suite.MEMORY_RECIPES) <= set(_suite.RECIPES)
+    for text in _suite.MEMORY_CONDITIONS:
+        Memory.parse(text)
+    assert _suite.MEMORY_CONDITIONS[0] == str(HOST)
+
+
+@pytest.mark.slow
+def test_a_memory_condition_is_measured_in_processes_of_its_own_and_once(tmp_path):
+    asked = (str(tmp_path), "annotated_conv_bn_relu", "unfused-float-nhwc-mobile", "fresh-default")
+    memory_reuse.setup(*asked)
+    timed = memory_reuse.track_latency(*asked)
+    assert timed["number"] == 1
+    assert len(timed["samples"]) == 30
+    assert memory_reuse.track_page_faults(*asked) >= 0
+    usual = (*asked[:3], "reused-kept")
+    assert memory_reuse.track_page_faults(*usual) == 0
+    assert memory_reuse.track_allocations(*asked) == memory_reuse.track_allocations(*usual) + 1
+    _suite.remembered.cache_clear()
+    assert memory_reuse.track_latency(*asked) == timed
 
 
 def test_what_is_counted_is_of_the_suites_models_and_recipes():
