@@ -68,6 +68,9 @@ class Memory:
 HOST = Memory()
 """What every host measurement has unless it asks for another."""
 
+HARNESS = Path(__file__).parents[1]
+"""Where the mobileopt that runs lies: as a checkout, the code of today."""
+
 
 def environment(checkout: Path | None = None, memory: Memory = HOST) -> dict[str, str]:
     """This process's environment with the conditions set over it.

@@ -1,18 +1,20 @@
 """An artifact loaded and run in this process: what a host measurement repeats.
 
-As a program, ``python -m mobileopt.execution FOLDER [INPUT]`` loads and warms up the artifact,
-says so in one line of JSON on stdout, and then answers every line ``{"samples": n, "seconds": s}``
-on stdin with ``{"wall": [...], "cpu": [...], "page_faults": per pass}`` (see `samples`) and every
-line ``{"allocations": true}`` with those of one pass, until stdin ends. INPUT is one of
+As a program, ``python -m mobileopt.execution [--input WORD] FOLDER`` loads and warms up the
+artifact, says so in one line of JSON on stdout, and then answers every line
+``{"samples": n, "seconds": s}`` on stdin with ``{"wall": [...], "cpu": [...], "page_faults": per
+pass}`` (see `samples`) until stdin ends, and ``{"allocations": true}`` with those of one pass. With
+several folders a request says which is meant: ``"artifact": "1"`` is the second. WORD is one of
 `conditions.INPUTS`.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -21,12 +23,11 @@ from typing import Any, TextIO
 import torch
 from torch import Tensor
 
-from mobileopt import artifact, recipes
+from mobileopt import artifact, capabilities, recipes
 from mobileopt.artifact import Artifact
-from mobileopt.conditions import HOST, THREADS
+from mobileopt.conditions import HOST, INPUTS, THREADS
 from mobileopt.errors import CapabilityError, MobileoptError
 from mobileopt.metrics import allocations, page_faults
-from mobileopt.quantized_engine import missing
 from mobileopt.torch_warnings import silence_known_warnings
 
 MIN_WARMUP, MAX_WARMUP = 10, 60
@@ -69,7 +70,7 @@ def use_engine(made: Artifact) -> None:
     """
     if made.engine is None:
         return
-    if reason := missing(made.engine):
+    if reason := capabilities.quantized_engine(made.engine):
         raise CapabilityError(f"{made.variant} cannot run here: {reason}")
     torch.backends.quantized.engine = made.engine
 
@@ -153,17 +154,24 @@ def samples(forward: Forward, samples: int, seconds: float) -> list[tuple[float,
     return times
 
 
-def _serve(folder: Path, reuse: str = HOST.input) -> None:
+def _serve(folders: Sequence[Path], reuse: str) -> None:
     answers, sys.stdout = sys.stdout, sys.stderr  # a user's model may print
-    made, forward = load(folder, reuse)
-    warmup = warm_up(forward)
+    loaded = [load(each, reuse) for each in folders]
+    warmups = [_warmed(made, forward) for made, forward in loaded]
     _say(
         answers,
-        {"ready": str(made.variant), "warmup": warmup.samples, "converged": warmup.converged},
+        {
+            "ready": ", ".join(str(made.variant) for made, _ in loaded),
+            "warmup": [each for warmup in warmups for each in warmup.samples],
+            "converged": all(warmup.converged for warmup in warmups),
+        },
     )
     for line in sys.stdin:
-        asked = json.loads(line)
-        _say(answers, _allocations(forward) if "allocations" in asked else _times(forward, asked))
+        request = json.loads(line)
+        made, forward = loaded[int(request.pop("artifact", 0))]
+        use_engine(made)
+        counts = "allocations" in request
+        _say(answers, _allocations(forward) if counts else _times(forward, request))
 
 
 def _times(forward: Forward, asked: dict[str, Any]) -> dict[str, object]:
@@ -185,12 +193,25 @@ def _allocations(forward: Forward) -> dict[str, object]:
     return {"count": allocations.count(trace), "bytes": allocations.total_bytes(trace)}
 
 
+def _warmed(made: Artifact, forward: Forward) -> Warmup:
+    use_engine(made)
+    return warm_up(forward)
+
+
 def _say(answers: TextIO, message: dict[str, object]) -> None:
     print(json.dumps(message), file=answers, flush=True)
 
 
+def _main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m mobileopt.execution")
+    parser.add_argument("--input", choices=INPUTS, default=HOST.input)
+    parser.add_argument("folders", nargs="+", type=Path)
+    given = parser.parse_args()
+    _serve(given.folders, given.input)
+
+
 if __name__ == "__main__":
     try:
-        _serve(Path(sys.argv[1]), *sys.argv[2:])
+        _main()
     except MobileoptError as error:
         sys.exit(f"{error}")

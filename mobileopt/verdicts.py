@@ -23,8 +23,8 @@ from mobileopt.report.units import bytes_, decibels, speed, sqnr
 from mobileopt.runners.host import Allocations
 from mobileopt.variant import BASELINE, Recipe
 
-SHIPPED_BACKENDS = ("torchscript", "mobile", "lite")
-SHIPPED_PRECISIONS = ("float", "int8_qnnpack")
+SHIPPED_BACKENDS = ("torchscript", "mobile", "lite", "executorch")
+SHIPPED_PRECISIONS = ("float", "int8_qnnpack", "int8_dynamic_qnnpack", "int8_xnnpack")
 """What a phone can load and run: the other engines' kernels exist on PCs alone."""
 
 
