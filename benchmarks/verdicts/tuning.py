@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -168,10 +168,16 @@ def _recorded(options: argparse.Namespace) -> list[Outcome]:
 
 
 def replayed(session: Recording, seed: int | None = None) -> Outcome:
-    """The outcome of a race on recorded samples; resampled when there is a `seed`."""
-    draw = None if seed is None else random.Random(seed)  # noqa: S311  a draw, not a secret
-    race = recording.replay(session, Rules(launches=len(session.heats)), draw=draw)
-    return _outcome(session, race.result().best.name, race.seconds)
+    """The outcome of a race on recorded samples, on a session resampled from them with a `seed`.
+
+    The choice is judged in what was recorded, the time against the session the race was run on.
+    """
+    run_on = session
+    if seed is not None:
+        run_on = recording.resampled(session, random.Random(seed))  # noqa: S311  no secret
+    race = recording.replay(run_on, Rules(launches=len(run_on.heats)))
+    choice = race.result().best.name
+    return replace(_outcome(session, choice, race.seconds), exhaustive=run_on.seconds)
 
 
 def _outcome(session: Recording, choice: str, seconds: float) -> Outcome:
