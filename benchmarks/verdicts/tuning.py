@@ -43,11 +43,11 @@ from mobileopt.variant import SLOTS, Recipe
 MODELS = ("mobilenet_v2", "resnet18", "squeezenet1_1")
 WORDS = {
     "fusion": ["unfused", "fx"],
-    "precision": ["float", "int8_x86", "int8_onednn"],
+    "precision": ["float", "int8_x86"],
     "layout": ["nchw", "nhwc"],
     "backend": ["torchscript", "mobile"],
 }
-"""What is measured unless told otherwise: 24 variants, in which fast and slow words all meet."""
+"""What is measured unless told otherwise: 16 variants, in which fast and slow words all meet."""
 
 EXCESS, FRACTION = 0.05, 1 / 3
 """The bar: the choice at most this much slower than the best, in at most this share of the time."""
