@@ -29,7 +29,7 @@ def apply(module: nn.Module, example_inputs: tuple[Tensor, ...], *, calibration:
     regrouped. `left` names every layer with weights that stayed float. Raises CapabilityError
     without ExecuTorch or torchao, CombinationError when torch.export or PT2E cannot take the model.
     """
-    if reason := capabilities.executorch():
+    if reason := capabilities.executorch() or capabilities.torchao():
         raise CapabilityError(reason)
     with torch.no_grad():
         quantized = _quantized(copy.deepcopy(module).eval(), example_inputs, calibration)

@@ -4,13 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from mobileopt import capabilities, fidelity
+from mobileopt import fidelity
 from mobileopt.backends import executorch
 from mobileopt.errors import CombinationError
 from mobileopt.optimizations import fold_conv_bn, fuse_modules, quantize_pt2e
 
 needs_executorch = pytest.mark.skipif(
-    capabilities.executorch() is not None, reason=str(capabilities.executorch())
+    executorch.missing() is not None, reason=str(executorch.missing())
 )
 
 
