@@ -9,6 +9,7 @@ from torch import nn
 from mobileopt import capabilities
 from mobileopt.backends import executorch
 from mobileopt.errors import ArtifactError, CapabilityError, CombinationError, InputError
+from mobileopt.optimizations import convert_channels_last
 
 pytestmark = pytest.mark.skipif(executorch.missing() is not None, reason=str(executorch.missing()))
 
@@ -53,6 +54,14 @@ def test_a_program_answers_as_the_module_did_in_either_layout(layout, tmp_path):
     with torch.no_grad():
         path.write_bytes(executorch.export(module.to(memory_format=layout), (x,)).data)
         torch.testing.assert_close(executorch.load(path)(x), module(x))
+
+
+def test_a_model_that_makes_its_input_channels_last_itself_answers_as_before(tmp_path):
+    module = convert_channels_last.apply(net(), (image(),), inside=True).module
+    path = tmp_path / "model.pte"
+    with torch.no_grad():
+        path.write_bytes(executorch.export(module, (image(),)).data)
+        torch.testing.assert_close(executorch.load(path)(image()), net()(image()))
 
 
 def test_an_input_in_another_layout_is_refused_not_read_in_the_wrong_order(program):
