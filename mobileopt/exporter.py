@@ -23,20 +23,35 @@ from mobileopt.variant import Recipe
 
 @dataclass(frozen=True)
 class Order:
-    """What to export of one model, and where to."""
+    """What to export of one model, and where to; the fields are `mobileopt export`'s options.
+
+    `model` is what `mobileopt.reference` can name; `inputs`, `calibration`, `evaluation` and
+    `name` belong to a user's own. The code in `checkout` exports, if that is given.
+    """
 
     model: str
     recipes: Sequence[Recipe]
     out: Path
     weights: str | None = None
     batch: int = 1
+    inputs: Sequence[str] = ()
+    calibration: str | None = None
+    evaluation: str | None = None
+    name: str | None = None
+    checkout: Path | None = None
 
     def command(self) -> list[str]:
         """The argv that exports, answering a line of JSON for each recipe."""
-        argv = [sys.executable, "-m", "mobileopt", "export", self.model, "--json"]
-        argv += ["-o", str(self.out), "--batch", str(self.batch)]
-        argv += [f"--weights={self.weights}"] if self.weights is not None else []
-        return argv + [f"--recipe={recipe}" for recipe in self.recipes]
+        # -P: the folder this happens to run in is not where mobileopt is taken from.
+        python = [sys.executable, *(["-P"] if self.checkout else [])]
+        argv = [*python, "-m", "mobileopt", "export", "--json"]
+        argv += ["-o", str(self.out.absolute()), "--batch", str(self.batch)]
+        for option in ("weights", "calibration", "evaluation", "name"):
+            value = getattr(self, option)
+            argv += [f"--{option}={value}"] if value is not None else []
+        argv += [f"--input={each}" for each in self.inputs]
+        argv += [f"--recipe={recipe}" for recipe in self.recipes]
+        return [*argv, "--", self.model]
 
 
 @dataclass(frozen=True)
@@ -57,7 +72,11 @@ def export(order: Order, on_each: Callable[[], object] = lambda: None) -> Export
     refused: dict[str, str] = {}
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
-            order.command(), stdout=subprocess.PIPE, stderr=errors, env=environment(), text=True
+            order.command(),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment(order.checkout),
+            text=True,
         )
         with process:
             for line in process.stdout or ():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copyreg
 import io
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from mobileopt import capabilities
 from mobileopt.backends import Exported
+from mobileopt.errors import CombinationError
 
 SUFFIX = ".eager.pt"
 
@@ -23,11 +25,17 @@ def missing() -> str | None:
 
 
 def export(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> Exported:
-    """Pickle the whole module."""
+    """Pickle the whole module; raises CombinationError when something in it cannot be."""
     for kind in _quantized_convolutions():
         copyreg.pickle(kind, _reduce)
     file = io.BytesIO()
-    torch.save(module, file)
+    try:
+        torch.save(module, file)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise CombinationError(
+            f"the model cannot be pickled ({error}); define its classes and functions at the top "
+            "of a module"
+        ) from error
     return Exported(file.getvalue())
 
 
