@@ -66,8 +66,13 @@ def _quantized(module: nn.Module, inputs: tuple[Tensor, ...], calibration: Batch
 def regrouped(batches: Batches, size: int) -> Iterator[tuple[Tensor, ...]]:
     """The same rows, in the same order, in batches of `size`; the last is filled from the first.
 
-    An exported graph takes one batch size alone. Every input has its rows along dimension 0.
+    An exported graph takes one batch size alone. Batches that have it stay as they are; in
+    others every input has its rows along dimension 0.
     """
+    batches = list(batches)
+    if all(batch[0].shape[0] == size for batch in batches):
+        yield from batches
+        return
     columns = [torch.cat(column) for column in zip(*batches, strict=True)]
     rows = columns[0].shape[0]
     for start in range(0, rows, size):

@@ -107,6 +107,16 @@ def test_a_model_that_cannot_be_exported_is_refused_in_one_sentence():
     assert "\n" not in str(caught.value)
 
 
+def test_batches_of_the_right_size_stay_as_they_are_also_with_an_input_that_has_no_rows():
+    kept = [(torch.ones(2, 3), torch.ones(7)), (torch.zeros(2, 3), torch.zeros(7))]
+    found = list(quantize_pt2e.regrouped(kept, 2))
+    assert all(
+        a is b
+        for found_, kept_ in zip(found, kept, strict=True)
+        for a, b in zip(found_, kept_, strict=True)
+    )
+
+
 @given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4), size=st.integers(1, 12))
 def test_regrouped_batches_hold_every_row_in_order_and_have_one_size(sizes, size):
     rows = iter(range(sum(sizes)))
