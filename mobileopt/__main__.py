@@ -9,12 +9,14 @@ from importlib import import_module
 
 from mobileopt.errors import MobileoptError
 
-COMMANDS = ("list", "export", "compare")
+COMMANDS = ("list", "export", "compare", "init")
 
 _EPILOG = """examples:
   mobileopt list                        the models, the words of a recipe
   mobileopt compare mobilenet_v2        which variant pays on this machine
   mobileopt export resnet18 --recipe fx-float-nhwc-mobile -o artifacts
+  mobileopt compare mynets:make --input 1,3,224,224
+  mobileopt init --model mynets:make --input 1,3,224,224
 
 exit codes: 0 done, 2 something was wrong and one sentence says what, 130 stopped by Ctrl-C
 """

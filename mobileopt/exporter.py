@@ -26,6 +26,8 @@ class Order:
     """What to export of one model, and where to; the fields are `mobileopt export`'s options.
 
     `model` is what `mobileopt.reference` can name; all from `inputs` on belong to a user's own.
+    `folder` is where the export runs: modules and files are found from there. `out` must be an
+    absolute path then.
     """
 
     model: str
@@ -37,6 +39,7 @@ class Order:
     calibration: str | None = None
     evaluation: str | None = None
     name: str | None = None
+    folder: Path | None = None
 
     def command(self) -> list[str]:
         """The argv that exports, answering a line of JSON for each recipe."""
@@ -68,7 +71,12 @@ def export(order: Order, on_each: Callable[[], object] = lambda: None) -> Export
     refused: dict[str, str] = {}
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
-            order.command(), stdout=subprocess.PIPE, stderr=errors, env=environment(), text=True
+            order.command(),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=environment(),
+            cwd=order.folder,
+            text=True,
         )
         with process:
             for line in process.stdout or ():
