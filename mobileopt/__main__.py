@@ -9,7 +9,7 @@ from importlib import import_module
 
 from mobileopt.errors import MobileoptError
 
-COMMANDS = ("list", "export", "compare", "init")
+COMMANDS = ("list", "export", "compare", "fidelity", "init")
 
 _EPILOG = """examples:
   mobileopt list                        the models, the words of a recipe

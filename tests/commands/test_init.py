@@ -207,7 +207,7 @@ def _history(folder: Path, name: str) -> dict[str, list[float]]:
     ).stdout  # fmt: skip
     subjects = dict(line.split(" ", 1) for line in log.splitlines())
     found = {}
-    for path in (folder / "results" / "here").glob("*-installed*.json"):
+    for path in (folder / "results" / "here").glob("*-*.json"):
         stored = json.loads(path.read_text())
         found[subjects[stored["commit_hash"]]] = stored["results"][name][0]
     return {subject: found[subject] for subject in subjects.values() if subject in found}
