@@ -17,8 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from mobileopt import artifact, fidelity, recipes
+from mobileopt import layer_fidelity as layers
 from mobileopt.artifact import SYNTHETIC, Artifact, Input
 from mobileopt.errors import CapabilityError, CombinationError, OutputError
+from mobileopt.layer_fidelity import LayerFidelity
 from mobileopt.network import Network
 from mobileopt.optimizations import convert_channels_last
 from mobileopt.optimizations.result import Result
@@ -107,6 +109,20 @@ def apply_pass(workshop: Workshop, word: recipes.Word, module: nn.Module) -> Res
     if word.calibrated:
         options["calibration"] = workshop.calibration
     return word.load().apply(module, workshop.example_inputs, **options)
+
+
+def layer_fidelity(workshop: Workshop, recipe: Recipe) -> LayerFidelity:
+    """How far each layer is from the original's after a recipe's optimizations, before its backend.
+
+    Raises CombinationError when the model cannot go through them, CapabilityError without the
+    engine.
+    """
+    recipes.check(recipe)
+    variant = Variant(workshop.network.name, recipe)
+    pairs = ((each, inputs_for(recipe, each)) for each in workshop.questions)
+    with quantized_engine(recipes.engine(recipe)), torch.no_grad(), _told(variant):
+        optimized = optimize(workshop, recipe).module
+        return layers.compare(workshop.network.module, optimized, pairs)
 
 
 def export(workshop: Workshop, recipe: Recipe, out: Path) -> Artifact:
