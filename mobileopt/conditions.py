@@ -28,5 +28,8 @@ def environment(checkout: Path | None = None) -> dict[str, str]:
     """
     if checkout is None:
         return os.environ | ENVIRONMENT
+    # A checkout that holds no mobileopt, as a user's own repository, gets this one. What else was
+    # on the path may be another state of the same repository.
+    path = os.pathsep.join(map(str, (checkout, HARNESS)))
     # Sets are walked in one order, so that two builds of one commit are the same to the byte.
-    return os.environ | ENVIRONMENT | {"PYTHONPATH": str(checkout), "PYTHONHASHSEED": "0"}
+    return os.environ | ENVIRONMENT | {"PYTHONPATH": path, "PYTHONHASHSEED": "0"}

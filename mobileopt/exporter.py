@@ -26,7 +26,8 @@ class Order:
     """What to export of one model, and where to; the fields are `mobileopt export`'s options.
 
     `model` is what `mobileopt.reference` can name; `inputs`, `calibration`, `evaluation` and
-    `name` belong to a user's own. The code in `checkout` exports, if that is given.
+    `name` belong to a user's own. The code in `checkout` exports, if that is given, and relative
+    paths and a user's factories are looked up there.
     """
 
     model: str
@@ -76,6 +77,7 @@ def export(order: Order, on_each: Callable[[], object] = lambda: None) -> Export
             stdout=subprocess.PIPE,
             stderr=errors,
             env=environment(order.checkout),
+            cwd=order.checkout,
             text=True,
         )
         with process:
