@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -249,7 +250,9 @@ def _inspect(folders: Sequence[Path]) -> list[dict[str, Any]]:
 def _compare_counts(question: Question, folder: Path, compared: _Compared, told: Told) -> None:
     for model in question.pass_models if question.passes else ():
         told.step(f"applying passes to {model}")
-        old, new = (_count(model, question.passes, folder / side) for side in _SIDES)
+        with ThreadPoolExecutor(len(_SIDES)) as pool:
+            sides = [pool.submit(_count, model, question.passes, folder / s) for s in _SIDES]
+            old, new = (each.result() for each in sides)
         good = [name for name in question.passes if "refused" not in old[name]]
         for name in question.passes:
             subject = f"{model}/{name}"
