@@ -7,6 +7,7 @@ Prints tables as markdown. Examples:
     python -m benchmarks.verdicts comparison --part machine --minutes 8 --neighbours 2
     python -m benchmarks.verdicts gate --runs 10
     python -m benchmarks.verdicts store_scale
+    python -m benchmarks.verdicts publish
     python -m benchmarks.verdicts tuning --models resnet18
     python -m benchmarks.verdicts instructions --models annotated_conv_bn_relu
 """
@@ -21,6 +22,7 @@ COMMANDS = {
     "detection": "benchmarks.verdicts.detection",
     "gate": "benchmarks.verdicts.gate",
     "instructions": "benchmarks.verdicts.instructions",
+    "publish": "benchmarks.verdicts.publish",
     "store_scale": "benchmarks.verdicts.store_scale",
     "tuning": "benchmarks.verdicts.tuning",
 }

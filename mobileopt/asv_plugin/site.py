@@ -78,9 +78,11 @@ def _copy_third_parties(html: Path) -> dict[str, str]:
     for package, archive in archives.items():
         folder = f"vendor/{package.name}-{package.version}"
         (html / folder).mkdir(parents=True)
+        licenses = [package.license] if package.license else []
+        contents = vendor.read_all(archive, [path for _, path in package.files] + licenses)
         for asked, path in package.files:
             local[asked] = f"{folder}/{PurePosixPath(path).name}"
-            (html / local[asked]).write_bytes(vendor.read(archive, path))
+            (html / local[asked]).write_bytes(contents[path])
         if package.license:
-            (html / folder / "LICENSE.txt").write_bytes(vendor.read(archive, package.license))
+            (html / folder / "LICENSE.txt").write_bytes(contents[package.license])
     return local

@@ -20,7 +20,7 @@ from mobileopt.accepted import Accepted
 from mobileopt.changes import SeriesChange, find_together, noise
 from mobileopt.errors import InputError, StoreError, UnknownNameError
 from mobileopt.gate.finding import Finding, Outcome, Result, accept
-from mobileopt.history import Histories
+from mobileopt.history import Keyed
 from mobileopt.series import Origin
 from mobileopt.store import Store
 
@@ -86,7 +86,7 @@ def judge(
     or when it holds several and none was chosen.
     """
     began = time.monotonic()
-    histories = history.read(store, repository)
+    histories = history.detectable(history.read(store, repository))
     chosen = _machine(histories, machine)
     newest, current, missed = _current(histories, chosen)
     alpha = ALPHA / max(1, sum(not each.constant for each in current))
@@ -102,8 +102,8 @@ def judge(
     )
 
 
-def _machine(histories: Histories, machine: str | None) -> str:
-    names = sorted({key.machine for key in histories.keys})
+def _machine(histories: Keyed, machine: str | None) -> str:
+    names = sorted({key.machine for key in histories.origins})
     if not names:
         raise StoreError("the store holds no results of commits that are known here")
     if machine is None and len(names) > 1:
@@ -113,23 +113,26 @@ def _machine(histories: Histories, machine: str | None) -> str:
     return machine or names[0]
 
 
-def _current(histories: Histories, machine: str) -> tuple[str, list[_Series], list[str]]:
+def _current(histories: Keyed, machine: str) -> tuple[str, list[_Series], list[str]]:
     """The newest commit of a machine, its series with a result there, and the others' names."""
-    mine = [key for key in histories.keys if key.machine == machine and key not in histories.past]
-    last = {key: histories.keys[key].commits[-1] for key in mine}
-    newest = max(last.values(), key=histories.axis.index)
-    values = {key: history.on_axis(each, histories.axis) for key, each in histories.keys.items()}
-    changes = find_together(values)
+    mine = [
+        key for key in histories.origins if key.machine == machine and key not in histories.past
+    ]
+    last = {key: int(np.flatnonzero(~np.isnan(histories.values[key]))[-1]) for key in mine}
+    newest = max(last.values())
+    changes = find_together(histories.values)
     current: list[_Series] = []
     for key in (key for key in mine if last[key] == newest):
+        values = histories.values[key]
         lasted = tuple(
-            (sum(value is not None for value in values[key][each.point.index :]), each)
+            (int((~np.isnan(values[each.point.index :])).sum()), each)
             for each in changes
             if each.key == key
         )
-        present = tuple(value for value in values[key] if value is not None)
-        current.append(_Series(histories.keys[key].origin, present, lasted))
-    return newest, current, [key.name for key in mine if last[key] != newest]
+        present = tuple(values[~np.isnan(values)].tolist())
+        current.append(_Series(histories.origins[key], present, lasted))
+    missed = [key.name for key in mine if last[key] != newest]
+    return histories.lines.axis[newest], current, missed
 
 
 def _judge(series: _Series, threshold: float, alpha: float) -> Finding:
@@ -137,7 +140,7 @@ def _judge(series: _Series, threshold: float, alpha: float) -> Finding:
     if not before:
         return series.finding("unclear", _unknown(last), "it is the first result")
     if series.constant:
-        old, new = (history.lowered(each, series.origin.metric) for each in (before[-1], last))
+        old, new = (history.lowered(each, series.origin) for each in (before[-1], last))
         ratio = new / old if old else 1.0 if not new else math.inf
         numbers = (old, new, ratio, ratio, ratio)
         return series.finding("worse" if ratio > 1 else "ok", numbers)
