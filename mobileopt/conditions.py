@@ -82,5 +82,8 @@ def environment(checkout: Path | None = None, memory: Memory = HOST) -> dict[str
         conditions = {name: value for name, value in conditions.items() if name not in _KEPT}
     if checkout is None:
         return conditions
+    # A checkout that holds no mobileopt, as a user's own repository, gets this one. What else was
+    # on the path may be another state of the same repository.
+    path = os.pathsep.join(map(str, (checkout, HARNESS)))
     # Sets are walked in one order, so that two builds of one commit are the same to the byte.
-    return conditions | {"PYTHONPATH": str(checkout), "PYTHONHASHSEED": "0"}
+    return conditions | {"PYTHONPATH": path, "PYTHONHASHSEED": "0"}

@@ -1,11 +1,13 @@
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 
 from mobileopt import build, network, recipes
 from mobileopt.conditions import Memory
 from mobileopt.errors import MeasurementError
+from mobileopt.runners import host
 from mobileopt.runners.host import Conditioned, Worker
 
 
@@ -68,3 +70,20 @@ def test_a_worker_that_is_killed_is_a_measurement_error(folder):
         os.kill(worker._process.pid, signal.SIGKILL)
         with pytest.raises(MeasurementError, match="ended: exit code -9"):
             worker.sample(1, 0)
+
+
+def test_artifacts_served_together_answer_each_from_one_process(folder, tmp_path):
+    workshop = build.Workshop(network.load("mlp"))
+    other = build.export(workshop, recipes.parse("unfused-float-nchw-eager"), tmp_path).folder
+    first, second = host.together("both", [folder, other])
+    assert replace(first, ask=()) == replace(second, ask=())
+    with Worker(first) as worker:
+        worker.wait()
+        assert len(worker.sample(3, 0, **dict(second.ask)).wall) == 3
+        assert len(worker.sample(2, 0, **dict(first.ask)).wall) == 2
+
+
+def test_a_process_that_says_nothing_is_hung_after_a_while():
+    program = host.Program("a program", ("sleep", "60"))
+    with Worker(program, patience=0.1) as worker, pytest.raises(MeasurementError, match="nothing"):
+        worker.wait()
