@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mobileopt import sampling
-from mobileopt.adb import Phone
+from mobileopt.adb import Phone, again
 from mobileopt.adb.claim import claimed, renew
 from mobileopt.collection import programs, session
 from mobileopt.collection.exports import Commit, Exports
@@ -204,9 +204,9 @@ class _OnDevice:
         remaining = list(wanted)
         try:
             found = self._programs()
-            with claimed(self.phone, self.device.name, self.order.locks):
-                session.tidy(self.phone, found)
-                self.setting = replace(self.setting, idle=session.idle(self.phone))
+            patience = self.order.patience
+            with claimed(self.phone, self.device.name, self.order.locks, patience):
+                again(self.phone, lambda: self._prepare(found), patience=patience)
                 try:
                     for outcome in self._models(wanted, found):
                         remaining.remove(Variant.parse(outcome.variant))
@@ -222,6 +222,10 @@ class _OnDevice:
             if self.collection.stopping.is_set():
                 raise Stopped from error
             yield from self._all_failed(remaining, error)
+
+    def _prepare(self, found: Sequence[Program]) -> None:
+        session.tidy(self.phone, found)
+        self.setting = replace(self.setting, idle=session.idle(self.phone))
 
     def _programs(self) -> tuple[Program, ...]:
         found = self.order.programs or self.order.cached(self.device)
