@@ -15,6 +15,8 @@ from mobileopt.variant import Variant
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
+SYNTHETIC = "synthetic:2000"
+"""The inputs on which fidelity is judged unless the user brings some: seeded, not real."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,28 @@ class Fidelity:
 
     `noise` is the root mean square of the error over that of the reference; its SQNR in
     decibels is ``-20 log10(noise)``. `top1_agreement` is a fraction of the inputs and
-    `max_relative_error` is relative to the largest reference output.
+    `max_relative_error` is relative to the largest reference output. `source` says where the
+    `inputs` it was judged on are from.
     """
 
     noise: float
     top1_agreement: float
     max_relative_error: float
     inputs: int
+    source: str = SYNTHETIC
+
+
+@dataclass(frozen=True)
+class Delegation:
+    """How much of a program its backend hands on to a delegate, as ExecuTorch's to XNNPACK.
+
+    `partitions` is the number of delegated subgraphs, `delegated` of the operators in them, and
+    `left` counts every operator outside, which the runtime's portable kernels run.
+    """
+
+    partitions: int
+    delegated: int
+    left: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -57,6 +74,7 @@ class Artifact:
     left: Mapping[str, str]
     versions: Mapping[str, str]
     folder: Path
+    delegation: Delegation | None = None
 
     @property
     def path(self) -> Path:
@@ -126,8 +144,13 @@ def _parse(folder: Path, fields: dict[str, Any]) -> Artifact:
             left=dict(fields["left"]),
             versions=dict(fields["versions"]),
             folder=folder,
+            delegation=_delegation(fields.get("delegation")),
         )
     except (KeyError, TypeError, ValueError, AttributeError, MobileoptError) as error:
         raise ArtifactError(
             f"{folder / MANIFEST} lacks or garbles what a manifest holds: {error!r}"
         ) from error
+
+
+def _delegation(fields: Mapping[str, Any] | None) -> Delegation | None:
+    return None if fields is None else Delegation(**fields)

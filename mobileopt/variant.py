@@ -8,12 +8,14 @@ stored today means the same when a fifth choice is added to one of them tomorrow
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mobileopt.errors import InputError
 
 SLOTS = ("fusion", "precision", "layout", "backend")
 _WORD = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
+_MODEL = re.compile(r"[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*")
 
 
 @dataclass(frozen=True, order=True)
@@ -62,7 +64,7 @@ class Variant:
     recipe: Recipe
 
     def __post_init__(self) -> None:
-        _check_word("model", self.model)
+        check_model_name(self.model)
 
     @classmethod
     def parse(cls, text: str) -> Variant:
@@ -81,6 +83,19 @@ class Variant:
         return f"{self.model}/{self.recipe}"
 
 
+def check_model_name(name: str) -> None:
+    """Raise InputError unless `name` can name a model: `resnet18`, `mynets-make`, `nets.v2-Net`.
+
+    A user's own model is named after what it was made from, so names may hold what Python's
+    names may, with single dots and dashes between. None can leave its folder or break a path.
+    """
+    if not _MODEL.fullmatch(name) or len(name) > 100:
+        raise InputError(
+            f"model {name[:120]!r} is not a name of letters, digits and underscores with single "
+            "dots or dashes between, at most 100 long"
+        )
+
+
 def _check_word(what: str, word: str) -> None:
     # A name becomes a folder, an asv parameter and a cell of a page: nothing else may pass.
     if not _WORD.fullmatch(word) or len(word) > 64:
@@ -92,3 +107,22 @@ def _check_word(what: str, word: str) -> None:
 
 BASELINE = Recipe()
 """Unfused float NCHW eager: what every ratio and every error is taken against."""
+
+
+def variant_of(settings: Mapping[str, str]) -> tuple[Variant | None, dict[str, str]]:
+    """The variant that a benchmark's parameters name, and the other parameters.
+
+    They name one as `variant`, as `model` and `recipe`, or as `model` and the recipe's four words.
+    """
+    for names in (("variant",), ("model", "recipe"), ("model", *SLOTS)):
+        if not set(names) <= settings.keys():
+            continue
+        model, *words = (settings[name] for name in names)
+        try:
+            variant = (
+                Variant(model, Recipe.parse("-".join(words))) if words else Variant.parse(model)
+            )
+        except InputError:
+            continue  # the parameters of somebody else's benchmark
+        return variant, {name: settings[name] for name in settings.keys() - set(names)}
+    return None, dict(settings)

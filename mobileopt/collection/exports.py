@@ -105,7 +105,7 @@ class Exports:
     def _export(self, model: str, recipes: Sequence[Recipe]) -> Exported:
         """Export by the commit's code. It refuses a whole order for one word it does not know
         yet, so each recipe is then asked for on its own."""
-        order = exporter.Order(model, recipes, self.folder / "files", source=self._source())
+        order = exporter.Order(model, recipes, self.folder / "files", checkout=self._source())
         try:
             told = exporter.export(order)
         except InputError as error:

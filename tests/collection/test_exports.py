@@ -17,7 +17,7 @@ NEW = Recipe.parse("tomorrow-float-nchw-mobile")
 EXPORT = """
 import hashlib, json, pathlib, sys
 argv = sys.argv[2:]
-model, out = argv[0], pathlib.Path(argv[argv.index("-o") + 1])
+model, out = argv[-1], pathlib.Path(argv[argv.index("-o") + 1])
 with open({log!r}, "a") as log: log.write(" ".join(argv) + "\\n")
 recipes = [each.partition("=")[2] for each in argv if each.startswith("--recipe=")]
 if model == "unborn": sys.exit("mobileopt: unknown model 'unborn'. Known: mlp")
