@@ -135,7 +135,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     if options.list:
         return _list(options, order, server)
     summary = collect(order, server, options.device, console=console)
-    _show(options, summary, console)
+    _show(options, order, summary, console)
     if not summary.outcomes and not summary.unusable:
         raise InputError("no device is connected; python -m tools.devices says more")
     return summary.code
@@ -180,7 +180,7 @@ def _list(options: argparse.Namespace, order: Order, server: Server) -> int:
     return ALL_STORED if devices else NOTHING
 
 
-def _show(options: argparse.Namespace, summary: Summary, console: Console) -> None:
+def _show(options: argparse.Namespace, order: Order, summary: Summary, console: Console) -> None:
     if options.json:
         told = {
             "outcomes": [asdict(each) for each in summary.outcomes],
@@ -190,6 +190,24 @@ def _show(options: argparse.Namespace, summary: Summary, console: Console) -> No
         print(json.dumps(told, indent=2))
         return
     show(summary, console)
+    if hidden := _hidden(order):
+        console.print(Text(hidden, style="yellow"), soft_wrap=True)
+
+
+def _hidden(order: Order) -> str:
+    """Why asv does not show what was stored, or nothing."""
+    try:
+        listed = json.loads((order.store / "benchmarks.json").read_text(encoding="utf-8"))
+        version = listed[order.benchmark.name]["version"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    if version == order.benchmark.version:
+        return ""
+    return (
+        f"{order.store / 'benchmarks.json'} lists version {version} of {order.benchmark.name}, so "
+        f"asv hides results of version {order.benchmark.version}; "
+        "asv run --bench just-discover lists it anew"
+    )
 
 
 def show(summary: Summary, console: Console) -> None:

@@ -130,7 +130,11 @@ class _OnDevice:
         return told
 
     def _outcomes(self) -> Iterable[Outcome]:
-        stored = present(self.store, self.filing) if not self.order.redo else set()
+        try:
+            stored = present(self.store, self.filing) if not self.order.redo else set()
+        except StoreError as error:
+            yield from self._all_failed(self.order.variants, error)
+            return
         wanted = [each for each in self.order.variants if each not in stored]
         total = len(self.order.variants)
         self.collection.watch(Event(self.device.name, total=total))

@@ -13,7 +13,8 @@ from tools.demo_device import Demo
 
 
 @pytest.mark.slow
-def test_the_whole_way_goes_from_export_to_site_and_leaves_no_phone(tmp_path: Path):
+def test_the_whole_way_goes_from_export_to_site_and_leaves_no_phone(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     before = subprocess.run(
         ["git", "status", "--porcelain"], capture_output=True, text=True, check=True
     ).stdout
