@@ -64,7 +64,7 @@ def test_a_change_leads_to_its_series(visit: Visit):
     page.locator(f"{ROWS} td:nth-child(2) a").click()
     page.wait_for_selector("#series-display svg.mo-plot")
     assert page.locator("#series-display h1").inner_text() == f"resnet18 / {REGRESSED}"
-    assert page.locator("#series-display .mo-label").all_inner_texts() == ["+50 %"]
+    assert page.locator("#series-display .mo-label").all_text_contents() == ["+50 %"]
     assert page.locator("#changes-display").is_hidden()
 
 

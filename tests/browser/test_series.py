@@ -39,8 +39,8 @@ def test_a_metric_without_samples_has_no_band(visit: Visit):
 
 def test_a_change_is_marked_where_it_came_with_its_size(visit: Visit):
     page = visit.series(MEMORY)
-    assert page.locator("line.mo-mark.mo-worse").count() == 1
-    assert page.locator("text.mo-label").all_inner_texts() == ["+50 %"]
+    assert page.locator("svg.mo-plot line.mo-mark.mo-worse").count() == 1
+    assert page.locator("text.mo-label").all_text_contents() == ["+50 %"]
     mark = page.locator("svg.mo-plot line.mo-mark").bounding_box()["x"]
     dots = [each.bounding_box()["x"] for each in page.locator("circle.mo-result").all()]
     assert dots[2] < mark < dots[3] + 8
@@ -78,9 +78,9 @@ def test_the_pointer_reads_out_the_nearest_result(visit: Visit):
 
 def test_the_axis_can_begin_at_zero(visit: Visit):
     page = visit.series(LATENCY)
-    before = page.locator("text.mo-tick").all_inner_texts()
+    before = page.locator("text.mo-tick").all_text_contents()
     page.get_by_label("from zero").check()
-    after = page.locator("text.mo-tick").all_inner_texts()
+    after = page.locator("text.mo-tick").all_text_contents()
     assert "0" in after
     assert "0" not in before
 
