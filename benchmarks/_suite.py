@@ -44,12 +44,22 @@ RECIPES = [
     "unfused-float-nhwc_inside-mobile",
     "fused-float-nhwc-lite",
     "fused-int8_x86-nhwc-torchscript",
+    "unfused-float-nchw-executorch",
+    "fused-float-nhwc-executorch",
+    "fused-int8_xnnpack-nchw-executorch",
+    "fused-int8_onednn-nhwc-mobile",
+    "fused-int8_dynamic_qnnpack-nchw-mobile",
+    "fused-int8_dynamic_x86-nchw-mobile",
 ]
 
 OPTIMIZATIONS = ["fused", "fx", "int8_qnnpack", "int8_x86", "nhwc", "torchscript", "mobile"]
 
 CORE_MODELS = MODELS[:3]
-QUICK_RECIPES = RECIPES[:9]
+QUICK_RECIPES = [
+    *RECIPES[:9],
+    "unfused-float-nchw-executorch",
+    "fused-int8_xnnpack-nchw-executorch",
+]
 """What `make bench` measures of the core models; the other models run only these."""
 
 PARAMS = [MODELS, RECIPES]
@@ -60,6 +70,8 @@ def not_measured(model: str, recipe: str) -> str | None:
     """Why a combination is n/a by design, or None."""
     if model == "mlp" and "-nhwc" in recipe:
         return "mlp has 2-D inputs, which have no NHWC layout"
+    if "-int8_dynamic" in recipe:
+        return None if model == "mlp" else "dynamic int8 is for linear layers: only mlp runs it"
     if model not in CORE_MODELS and recipe not in QUICK_RECIPES:
         return "only the core models run every recipe"
     return None

@@ -11,6 +11,7 @@ from mobileopt.errors import MobileoptError
 
 COMMANDS = (
     "list",
+    "capabilities",
     "export",
     "compare",
     "tune",
@@ -20,6 +21,7 @@ COMMANDS = (
 
 _EPILOG = """examples:
   mobileopt list                        the models, the words of a recipe
+  mobileopt capabilities                what this machine's torch can do of them
   mobileopt compare mobilenet_v2        which variant pays on this machine
   mobileopt tune mobilenet_v2           the fastest that keeps a fidelity
   mobileopt export resnet18 --recipe fx-float-nhwc-mobile -o artifacts

@@ -17,6 +17,10 @@ ENVIRONMENT = {
 """Environment variables of a process that measures; `asv.conf.json` holds the same."""
 
 
+HARNESS = Path(__file__).parents[1]
+"""Where the mobileopt that runs lies: as a checkout, the code of today."""
+
+
 def environment(checkout: Path | None = None) -> dict[str, str]:
     """This process's environment with the conditions set over it.
 

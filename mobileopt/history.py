@@ -48,11 +48,15 @@ MIN_EFFECT = 0.01
 RETURNED = 0.75
 """Share of a step, on a log scale, that must be gone before it counts as fixed (or lost)."""
 
+ROUNDING = 1e-4
+"""Relative errors (80 dB) up to this are the rounding of float32, summed over a deep network:
+every rewrite of the arithmetic moves them about, and they count as none."""
+
 _NEAREST = 30  # results on each side that the size of a change rests on
 _LEVEL = 0.05  # the interval of a size covers 95 %
-# What a metric that can be 0 is lifted to, so that it has a ratio: the relative error that
-# float32 arithmetic makes by itself, and less than one of anything that is counted.
-_FLOORS = {"seconds": None, "ratio": 1e-6, "fraction": 1e-6, "unit": 1e-6}
+# What a metric that can be 0 is lifted to, so that it has a ratio; and less than one of
+# anything that is counted.
+_FLOORS = {"seconds": None, "ratio": ROUNDING, "fraction": ROUNDING, "unit": ROUNDING}
 _FLOOR_OF_A_COUNT = 0.5
 
 
@@ -157,7 +161,7 @@ class Lines:
 
 
 @dataclass(frozen=True, eq=False)
-class _Keyed:
+class Keyed:
     """Lines as the detector takes them: by key, with a level everywhere, and which are over."""
 
     lines: Lines
@@ -197,7 +201,7 @@ def collect(
     Raises StoreError when the store is no folder of results.
     """
     return judge(
-        _lines(store, repository),
+        read(store, repository),
         repository=repository,
         accepted=accepted,
         min_effect=min_effect,
@@ -220,7 +224,7 @@ def judge(
 
     `analyse_all` is passed on to `find_together`, for many series and little time.
     """
-    keyed = _keyed(lines)
+    keyed = detectable(lines)
     found = find_together(
         keyed.values,
         min_effect=min_effect,
@@ -272,7 +276,8 @@ def select(  # noqa: PLR0913  one argument a filter
 # --- from the store to series on one axis ----------------------------------------------------
 
 
-def _lines(store: Store, repository: Path | None) -> Lines:
+def read(store: Store, repository: Path | None) -> Lines:
+    """The series of a store in the order of their commits; see `collect`."""
     found = store.series()
     dates = {point.commit: point.date for series in found for point in series.points}
     every = commits.order(repository) if repository and commits.is_repository(repository) else ()
@@ -288,12 +293,13 @@ def _on_axis(series: Series, axis: tuple[str, ...]) -> Floats:
     return np.array([of_commit.get(commit, math.nan) for commit in axis], np.float64)
 
 
-def _keyed(lines: Lines) -> _Keyed:
+def detectable(lines: Lines) -> Keyed:
+    """Lines as `find_together` takes them."""
     lifted = {origin: _lifted(origin, values) for origin, values in lines.values.items()}
     keys = _keys([origin for origin, values in lifted.items() if not np.isnan(values).all()])
     values = {key: lifted[origin] for key, origin in keys.items()}
     places = {commit: place for place, commit in enumerate(lines.every)}
-    return _Keyed(lines, keys, values, frozenset(_past(keys, values)), places)
+    return Keyed(lines, keys, values, frozenset(_past(keys, values)), places)
 
 
 def _keys(origins: Sequence[Origin]) -> dict[SeriesKey, Origin]:
@@ -335,7 +341,9 @@ def _lifted(origin: Origin, values: Floats) -> Floats:
     return np.where(values > 0, values, math.nan)
 
 
-def _lowered(level: float, floor: float) -> float:
+def lowered(level: float, origin: Origin) -> float:
+    """A level of values that were lifted, as it is: 0 for what is nothing."""
+    floor = _floor(origin) or 0.0
     return 0.0 if math.isclose(level, floor, rel_tol=1e-3) else level
 
 
@@ -343,12 +351,11 @@ def _lowered(level: float, floor: float) -> float:
 
 
 def _change(
-    found: SeriesChange, keyed: _Keyed, siblings: Sequence[SeriesChange], min_effect: float
+    found: SeriesChange, keyed: Keyed, siblings: Sequence[SeriesChange], min_effect: float
 ) -> Change:
     origin, values, axis = keyed.origins[found.key], keyed.values[found.key], keyed.lines.axis
     first = axis[found.point.index]
     last = axis[np.flatnonzero(~np.isnan(values[: found.point.index]))[-1]]
-    floor = _floor(origin) or 0.0
     low, high = _interval(found, values, siblings)
     later = [each for each in siblings if each.point.index > found.point.index]
     ended = next((each for each in later if _takes_back(found, each, min_effect)), None)
@@ -358,8 +365,8 @@ def _change(
         first_after=first,
         span=keyed.lines.every[keyed.places[last] + 1 : keyed.places[first] + 1],
         date=keyed.lines.dates[first],
-        before=_lowered(found.point.before, floor),
-        after=_lowered(found.point.after, floor),
+        before=lowered(found.point.before, origin),
+        after=lowered(found.point.after, origin),
         low=low,
         high=high,
         confidence=found.point.confidence,

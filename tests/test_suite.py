@@ -31,6 +31,19 @@ def test_the_first_parameters_keep_their_places_because_results_are_stored_by_po
     assert _suite.RECIPES[FIRST_RECIPES - 1] == "fused-int8_x86-nhwc-torchscript"
 
 
+def test_what_make_bench_measures_is_part_of_what_is_tracked():
+    assert set(_suite.QUICK_RECIPES) < set(_suite.RECIPES)
+    assert len(set(_suite.RECIPES)) == len(_suite.RECIPES)
+    backends = {Recipe.parse(text).backend for text in _suite.QUICK_RECIPES}
+    assert backends == {"eager", "torchscript", "mobile", "executorch"}
+
+
+def test_dynamic_int8_is_measured_where_linear_layers_are_the_work():
+    recipe = "fused-int8_dynamic_x86-nchw-mobile"
+    assert _suite.not_measured("mlp", recipe) is None
+    assert "only mlp" in _suite.not_measured("resnet18", recipe)
+
+
 def test_every_parameter_is_a_model_or_a_recipe_that_exists():
     assert set(_suite.MODELS) == set(models.names())
     for text in _suite.RECIPES:

@@ -304,7 +304,7 @@ def _order(options: argparse.Namespace) -> Order:
         store=options.store,
         programs=tuple(map(given, options.binary)),
         plan=plan,
-        cores="any" if options.cores == "any" else "fastest",
+        pin=options.cores != "any",
         budget=budget,
         baseline=Recipe.parse(options.baseline) if options.baseline else None,
         redo=options.redo,
@@ -378,6 +378,11 @@ def _show(options: argparse.Namespace, summary: Summary, console: Console) -> No
         }
         print(json.dumps(told, indent=2))
         return
+    show(summary, console)
+
+
+def show(summary: Summary, console: Console) -> None:
+    """Print a table of the outcomes, and on `console` what else there is to say."""
     if summary.outcomes:
         Console(width=None if sys.stdout.isatty() else 160).print(_table(summary))
     for name, why in summary.unusable.items():

@@ -44,7 +44,7 @@ def claimed(phone: Phone, name: str, locks: Path) -> Generator[None, None, None]
             yield
         finally:
             with contextlib.suppress(DeviceError):
-                phone.shell(["rm", "-f", CLAIM], deadline=5)
+                phone.shell(["rm", "-f", CLAIM], deadline=3)
 
 
 def renew(phone: Phone) -> None:

@@ -54,7 +54,8 @@ class Order:
 
     `programs` are tried before those of `cached`, which gives the ones for a device. `locks` and
     `exports` are folders of this computer. `deadline` is in seconds a launch, `patience` what a
-    lost phone gets to come back, `attempts` how often a session is begun.
+    lost phone gets to come back, `attempts` how often a session is begun. `pin` keeps programs on
+    the fastest cores unless the plan names some.
     """
 
     store: Path
@@ -68,7 +69,7 @@ class Order:
     programs: tuple[Program, ...] = ()
     cached: Callable[[Device], tuple[Program, ...]] = lambda _: ()
     plan: Plan = field(default_factory=lambda: Plan(iterations=10, warmup=10, threads=1))
-    cores: str = "fastest"
+    pin: bool = True
     budget: Budget = field(default_factory=Budget)
     baseline: Recipe | None = None
     references: tuple[Variant, ...] = ()
@@ -167,12 +168,12 @@ class _OnDevice:
         order = self.order
         self.filing = Filing(device, order.commit, environment(order.versions), order.benchmark)
         self.store = Store(order.store)
-        cores = fastest(device) if order.cores == "fastest" else ()
         self.setting = Setting(
             phone,
             device,
-            replace(order.plan, cores=order.plan.cores or cores),
+            order.plan,
             order.budget,
+            pin=order.pin,
             deadline=order.deadline,
             entry=order.entry,
             stop=collection.stopping,
@@ -210,8 +211,12 @@ class _OnDevice:
                     for outcome in self._models(wanted, found):
                         remaining.remove(Variant.parse(outcome.variant))
                         yield outcome
-                finally:
+                except _ENDS_ALL:
+                    raise  # nobody is there to tidy up; the next start does
+                except BaseException:
                     session.leave(self.phone)
+                    raise
+                session.leave(self.phone)
         except MobileoptError as error:
             # Whatever it is, it is this device's; each variant without an outcome carries it.
             if self.collection.stopping.is_set():
@@ -392,13 +397,6 @@ def unfit(engine: str | None, suffix: str, program: Program | None) -> str:
     if program is None:
         return f"no program that was found takes {suffix or 'such'} files"
     return ""
-
-
-def fastest(device: Device) -> tuple[int, ...]:
-    """The cores of the highest capacity; none when the phone does not tell them apart."""
-    top = max(device.capacities.values(), default=0)
-    best = tuple(core for core, capacity in device.capacities.items() if capacity == top)
-    return best if len(best) < len(device.capacities) else ()
 
 
 __all__ = ["Collection", "Event", "Order", "Outcome", "Times"]

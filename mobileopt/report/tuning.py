@@ -112,7 +112,8 @@ def _choice(model: str, result: Result, rules: Rules) -> str:
             f"{rules.threshold:.0%}"
         )
     if open_:
-        first += f"; not told apart from {', '.join(each.candidate.name for each in open_)}"
+        others = ", ".join(each.candidate.name for each in open_)
+        first += f"; not told apart from {others if len(open_) <= 3 else f'{len(open_)} others'}"
     return f"{first}.{_END.get(result.end, '')}"
 
 
@@ -146,7 +147,7 @@ def _table(tuning: Tuning, result: Result) -> Table:
     )
     table.add_column("", justify="right")
     table.add_column("recipe", no_wrap=True)
-    for heading in ("time to best", "interval", "SQNR", "size", "launches", "samples"):
+    for heading in ("relative time", "interval", "SQNR", "size", "launches", "samples"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("what became of it")
     for rank, standing in enumerate(result.standings, start=1):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from mobileopt.conditions import environment
+from mobileopt.conditions import HARNESS, environment
 from mobileopt.errors import MeasurementError, ProcessDiedError
 
 PATIENCE = 600.0
@@ -30,21 +30,32 @@ class Times:
 
 @dataclass(frozen=True)
 class Program:
-    """A process that answers as `mobileopt.execution` does, for what is no artifact.
+    """A process that answers as `mobileopt.execution` does, for more than one artifact or other.
 
-    It runs `argv` and imports mobileopt from `checkout`. One process may serve several
-    benchmarks: `ask` is added to each request and says which of them is meant.
+    It runs `argv`, with the mobileopt of `checkout` if that is given. One process may serve
+    several benchmarks: `ask` is added to each request and says which of them is meant.
     """
 
     name: str
     argv: tuple[str, ...]
-    checkout: Path
+    checkout: Path | None = None
     ask: tuple[tuple[str, str], ...] = ()
 
 
-def command(folder: Path) -> list[str]:
-    """The argv of a process that serves the artifact in `folder`."""
-    return [sys.executable, "-m", "mobileopt.execution", str(folder.resolve())]
+def command(*folders: Path) -> list[str]:
+    """The argv of a process that serves the artifacts in `folders`."""
+    return [sys.executable, "-m", "mobileopt.execution", *(str(each.resolve()) for each in folders)]
+
+
+def together(name: str, folders: Sequence[Path]) -> list[Program]:
+    """A program for each artifact, all of them served by one process: one import of torch.
+
+    It is this mobileopt's, also where another one lies in the current folder.
+    """
+    python, *rest = command(*folders)
+    argv = (python, "-P", *rest)
+    asks = [(("artifact", str(at)),) for at in range(len(folders))]
+    return [Program(name, argv, HARNESS, ask) for ask in asks]
 
 
 class Worker:

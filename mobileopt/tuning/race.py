@@ -213,8 +213,9 @@ class Race:
         Raises MeasurementError when no candidate finished a round.
         """
         if self.leader is None:
-            told = "; ".join(f"{name}: {why}" for name, why in self.failed.items())
-            raise MeasurementError(f"no candidate finished a round{told and f' ({told})'}")
+            died = "; ".join(f"{name}: {why}" for name, why in self.failed.items())
+            why = died or f"the search ended first, reason: {self.end}"
+            raise MeasurementError(f"no candidate finished a round ({why})")
         tied = [name for name in self.measured if self._is_tied(name)]
         best = min((each for each in self.candidates if each.name in tied), key=preference)
         standings = [self._standing(each, best.name, tied) for each in self.candidates]

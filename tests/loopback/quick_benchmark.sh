@@ -20,7 +20,7 @@ case "$fault" in
   truncated) echo "PytorchStreamReader failed reading zip archive: failed finding central directory" >&2; exit 134;;
   newer) echo "Following ops cannot be found. Check fburl.com/missing_ops: aten::future" >&2; exit 134;;
   library) echo "error while loading shared libraries: libc10.so: cannot open shared object file" >&2; exit 127;;
-  slow) sleep 60;;
+  slow) exec sleep 60;;
   few) iter=$((iter - 1));;
   many) iter=$((iter + 1));;
 esac

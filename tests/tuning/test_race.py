@@ -134,6 +134,12 @@ def test_a_race_in_which_nothing_was_measured_has_no_result():
         race.result()
 
 
+def test_a_budget_too_small_for_one_round_is_told():
+    race = Race((candidate("a"),)).after(Heat(name("a"), ())).stop("budget")
+    with pytest.raises(MeasurementError, match=r"no candidate finished a round.*budget"):
+        race.result()
+
+
 def test_a_race_needs_a_candidate():
     with pytest.raises(InputError, match="at least one"):
         Race(())
