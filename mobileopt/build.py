@@ -104,9 +104,9 @@ def optimize(workshop: Workshop, recipe: Recipe) -> Result:
 
 
 def apply_pass(workshop: Workshop, word: recipes.Word, module: nn.Module) -> Result:
-    """Apply one optimization to `module`, with calibration data if it asks for an engine."""
+    """Apply one optimization to `module`, with calibration data if it observes any."""
     options = dict(word.options)
-    if "engine" in options:
+    if word.calibrated:
         options["calibration"] = workshop.calibration
     return word.load().apply(module, workshop.example_inputs, **options)
 
@@ -140,11 +140,12 @@ def export(workshop: Workshop, recipe: Recipe, out: Path) -> Artifact:
         inputs = inputs_for(recipe, workshop.example_inputs)
         with _told(variant):
             result = optimize(workshop, recipe)
-            content = backend.export(result.module, inputs)
+            exported = backend.export(result.module, inputs)
         with _new_folder(out / variant.model / str(recipe)) as folder:
             file = folder / f"model{backend.SUFFIX}"
-            file.write_bytes(content)
+            file.write_bytes(exported.data)
             made = _describe(workshop, variant, result, file)
+            made = replace(made, delegation=exported.delegation)
             artifact.write(made)
     return replace(made, folder=out / variant.model / str(recipe))
 
@@ -165,16 +166,16 @@ def _describe(workshop: Workshop, variant: Variant, result: Result, file: Path) 
     asked = [inputs_for(recipe, each) for each in workshop.questions]
     with _told(variant):
         answers = fidelity.outputs(forward, asked)
-    engine = recipes.engine(recipe)
+    calibrated = any(word.calibrated for word in recipes.passes(recipe))
     return Artifact(
         variant=variant,
         file=file.name,
         sha256=artifact.digest(file),
         size=file.stat().st_size,
         inputs=tuple(_input(each) for each in inputs_for(recipe, workshop.example_inputs)),
-        engine=engine,
+        engine=recipes.engine(recipe),
         weights=workshop.network.weights,
-        calibration=workshop.calibration.source if engine else None,
+        calibration=workshop.calibration.source if calibrated else None,
         fidelity=fidelity.compare(workshop.reference, answers, workshop.questions.source),
         left=result.left,
         versions=versions(),

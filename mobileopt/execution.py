@@ -2,7 +2,8 @@
 
 As a program, ``python -m mobileopt.execution FOLDER`` loads and warms up the artifact, says so
 in one line of JSON on stdout, and then answers every line ``{"samples": n, "seconds": s}`` on
-stdin with ``{"wall": [...], "cpu": [...]}`` (see `samples`) until stdin ends.
+stdin with ``{"wall": [...], "cpu": [...]}`` (see `samples`) until stdin ends. With several
+folders a request says which is meant: ``"artifact": "1"`` is the second.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -19,11 +20,10 @@ from typing import TextIO
 import torch
 from torch import Tensor
 
-from mobileopt import artifact, recipes
+from mobileopt import artifact, capabilities, recipes
 from mobileopt.artifact import Artifact
 from mobileopt.conditions import THREADS
 from mobileopt.errors import CapabilityError, MobileoptError
-from mobileopt.quantized_engine import missing
 from mobileopt.torch_warnings import silence_known_warnings
 
 MIN_WARMUP, MAX_WARMUP = 10, 60
@@ -50,14 +50,23 @@ def load(folder: Path) -> tuple[Artifact, Forward]:
     """
     silence_known_warnings()
     made = artifact.read(folder)
-    if made.engine is not None:
-        if reason := missing(made.engine):
-            raise CapabilityError(f"{made.variant} cannot run here: {reason}")
-        torch.backends.quantized.engine = made.engine
+    use_engine(made)
     torch.set_num_threads(THREADS)
     module = recipes.backend(made.variant.recipe).load(made.path)
     inputs = tuple(_tensor(each) for each in made.inputs)
     return made, _forward(module, inputs)
+
+
+def use_engine(made: Artifact) -> None:
+    """Set the quantized engine an artifact answers rightly under, for whatever runs next.
+
+    Raises CapabilityError where this torch lacks it.
+    """
+    if made.engine is None:
+        return
+    if reason := capabilities.quantized_engine(made.engine):
+        raise CapabilityError(f"{made.variant} cannot run here: {reason}")
+    torch.backends.quantized.engine = made.engine
 
 
 def _forward(module: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Forward:
@@ -127,19 +136,31 @@ def samples(forward: Forward, samples: int, seconds: float) -> list[tuple[float,
     return times
 
 
-def _serve(folder: Path) -> None:
+def _serve(folders: Sequence[Path]) -> None:
     answers, sys.stdout = sys.stdout, sys.stderr  # a user's model may print
-    made, forward = load(folder)
-    warmup = warm_up(forward)
+    loaded = [load(each) for each in folders]
+    warmups = [_warmed(made, forward) for made, forward in loaded]
     _say(
         answers,
-        {"ready": str(made.variant), "warmup": warmup.samples, "converged": warmup.converged},
+        {
+            "ready": ", ".join(str(made.variant) for made, _ in loaded),
+            "warmup": [each for warmup in warmups for each in warmup.samples],
+            "converged": all(warmup.converged for warmup in warmups),
+        },
     )
     for line in sys.stdin:
+        request = json.loads(line)
+        made, forward = loaded[int(request.pop("artifact", 0))]
+        use_engine(made)
         # The first call after another process ran finds its caches cold, so it does not count.
         forward()
-        times = samples(forward, **json.loads(line))
+        times = samples(forward, **request)
         _say(answers, {"wall": [wall for wall, _ in times], "cpu": [cpu for _, cpu in times]})
+
+
+def _warmed(made: Artifact, forward: Forward) -> Warmup:
+    use_engine(made)
+    return warm_up(forward)
 
 
 def _say(answers: TextIO, message: dict[str, object]) -> None:
@@ -148,6 +169,6 @@ def _say(answers: TextIO, message: dict[str, object]) -> None:
 
 if __name__ == "__main__":
     try:
-        _serve(Path(sys.argv[1]))
+        _serve([Path(each) for each in sys.argv[1:]])
     except MobileoptError as error:
         sys.exit(f"{error}")

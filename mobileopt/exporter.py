@@ -25,9 +25,9 @@ from mobileopt.variant import Recipe
 class Order:
     """What to export of one model, and where to; the fields are `mobileopt export`'s options.
 
-    `model` is what `mobileopt.reference` can name; all from `inputs` on belong to a user's own.
-    `folder` is where the export runs: modules and files are found from there. `out` must be an
-    absolute path then.
+    `model` is what `mobileopt.reference` can name; `inputs`, `calibration`, `evaluation` and
+    `name` belong to a user's own. The code in `checkout` exports, if that is given; modules and
+    files of the user's are found from `folder`, and `out` must be an absolute path then.
     """
 
     model: str
@@ -39,12 +39,15 @@ class Order:
     calibration: str | None = None
     evaluation: str | None = None
     name: str | None = None
+    checkout: Path | None = None
     folder: Path | None = None
 
     def command(self) -> list[str]:
         """The argv that exports, answering a line of JSON for each recipe."""
-        argv = [sys.executable, "-m", "mobileopt", "export", "--json"]
-        argv += ["-o", str(self.out), "--batch", str(self.batch)]
+        # -P: the folder this happens to run in is not where mobileopt is taken from.
+        python = [sys.executable, *(["-P"] if self.checkout else [])]
+        argv = [*python, "-m", "mobileopt", "export", "--json"]
+        argv += ["-o", str(self.out.absolute()), "--batch", str(self.batch)]
         for option in ("weights", "calibration", "evaluation", "name"):
             value = getattr(self, option)
             argv += [f"--{option}={value}"] if value is not None else []
@@ -74,7 +77,7 @@ def export(order: Order, on_each: Callable[[], object] = lambda: None) -> Export
             order.command(),
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=environment(),
+            env=environment(order.checkout),
             cwd=order.folder,
             text=True,
         )

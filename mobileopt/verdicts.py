@@ -20,8 +20,8 @@ from mobileopt.measure import Record
 from mobileopt.report.units import bytes_, decibels, speed, sqnr
 from mobileopt.variant import BASELINE, Recipe
 
-SHIPPED_BACKENDS = ("torchscript", "mobile", "lite")
-SHIPPED_PRECISIONS = ("float", "int8_qnnpack")
+SHIPPED_BACKENDS = ("torchscript", "mobile", "lite", "executorch")
+SHIPPED_PRECISIONS = ("float", "int8_qnnpack", "int8_dynamic_qnnpack", "int8_xnnpack")
 """What a phone can load and run: the other engines' kernels exist on PCs alone."""
 
 

@@ -26,6 +26,9 @@ T = TypeVar("T")
 WORK = "/data/local/tmp"
 """Where an unrooted phone lets the shell write and execute; `/sdcard` is noexec."""
 
+DEADLINE = 30.0
+"""Seconds a command gets unless told otherwise."""
+
 GRACE = 2.0
 COMMAND_LIMIT = 60_000  # adb writes a request's length in four hexadecimal digits
 KILLED = 137
@@ -34,10 +37,14 @@ NOT_FOUND = 127
 # Not `timeout`: toybox 0.8.8 and its neighbours lose the exit code of a command that ends at
 # once (landley/toybox issue 389), and return before a slower one has ended.
 # The guard has a session of its own, so that it and its `sleep` are gone with one signal, and
-# no descriptor of the command's, which adbd would wait for.
+# no descriptor of the command's, which adbd would wait for. Left alone, because the host went
+# away, it ends a few seconds after the command does.
 _GUARD = """limit=$1; shift
 "$@" & child=$!
-setsid sh -c 'sleep $1 && kill -KILL $2' sh $limit $child </dev/null >/dev/null 2>&1 & guard=$!
+setsid sh -c 'left=$1; while [ $left -gt 0 ]; do
+  nap=5; [ $left -ge 5 ] || nap=$left
+  sleep $nap; kill -0 $2 || exit; left=$((left - nap))
+done; kill -KILL $2' sh $limit $child </dev/null >/dev/null 2>&1 & guard=$!
 wait $child; code=$?
 kill -KILL -$guard 2>/dev/null || kill -KILL $guard 2>/dev/null
 exit $code"""
@@ -77,17 +84,17 @@ class Phone:
     def __str__(self) -> str:
         return f"phone {self.transport.serial!r}"
 
-    def shell(self, argv: Sequence[str], deadline: float = 30.0) -> Result:
+    def shell(self, argv: Sequence[str], deadline: float | None = None) -> Result:
         """Run a command; every word arrives as it is, whatever it holds.
 
-        The phone itself kills the command after `deadline` seconds, and the host stops waiting
-        a moment later should the phone be frozen.
+        The phone itself kills the command after `deadline` seconds (else DEADLINE), and the host
+        stops waiting a moment later should the phone be frozen.
 
         Raises ProgramError `timed_out`, DeadlineError, ConnectionLostError, AccessError, and
         InputError for a word with a NUL byte or a command too long for the protocol.
         """
         words = _checked(argv)
-        limit = max(1, math.ceil(deadline))
+        limit = max(1, math.ceil(DEADLINE if deadline is None else deadline))
         guarded = ["sh", "-c", _GUARD, "sh", str(limit), *words]
         started = time.monotonic()
         output = self.talk(
@@ -99,11 +106,11 @@ class Phone:
         out, err = (text.decode("utf-8", "replace") for text in (output.stdout, output.stderr))
         return Result(words, output.code, out, err, seconds)
 
-    def script(self, text: str, *arguments: str, deadline: float = 30.0) -> Result:
+    def script(self, text: str, *arguments: str, deadline: float | None = None) -> Result:
         """Run a constant shell script; what varies goes in as `$1`, `$2`, never into the text."""
         return self.shell(["sh", "-c", text, "sh", *arguments], deadline)
 
-    def check(self, argv: Sequence[str], deadline: float = 30.0) -> Result:
+    def check(self, argv: Sequence[str], deadline: float | None = None) -> Result:
         """`shell`, but a command that fails raises ProgramError `command_failed`."""
         result = self.shell(argv, deadline)
         if result.code != 0:
@@ -112,6 +119,10 @@ class Phone:
                 "command_failed", f"{argv[0]!r} on {self} failed with {result.code}: {said!r}"
             )
         return result
+
+    def interrupt(self) -> None:
+        """Cut the conversation another thread is having; it ends with a DeadlineError there."""
+        self._client.interrupt()
 
     def reconnect(self, seconds: float = 60.0) -> None:
         """Wait for this phone to come back, and take up its new connection.
@@ -124,7 +135,7 @@ class Phone:
         state = "absent"
         while time.monotonic() < ends:
             if _ADDRESS.fullmatch(serial):
-                self._dial(serial)
+                self._dial(serial, max(1.0, min(15.0, ends - time.monotonic())))
             transport = self._listed()
             state = transport.state if transport else "absent"
             if transport and state == _READY and self._answers(transport):
@@ -147,13 +158,13 @@ class Phone:
             transport_id=transport.identifier,
         )
 
-    def _dial(self, address: str) -> None:
+    def _dial(self, address: str, seconds: float) -> None:
         listed = self._listed()
         if listed and listed.state == _READY and self._answers(listed):
             return
         for deed in (self._client.disconnect, self._client.connect):
             with contextlib.suppress(TransientDeviceError, AccessError):
-                self._client.within(15, str(self), "connecting", partial(deed, address))
+                self._client.within(seconds, str(self), "connecting", partial(deed, address))
 
     def _listed(self) -> Transport | None:
         list_all = partial(self._client.list, extended=True)
@@ -184,8 +195,8 @@ class Phone:
             raise
 
 
-def again(phone: Phone, deed: Callable[[], T], attempts: int = 3) -> T:
-    """Do a deed; after a transient fault wait for the phone and do it once more.
+def again(phone: Phone, deed: Callable[[], T], attempts: int = 3, patience: float = 60.0) -> T:
+    """Do a deed; after a transient fault wait for the phone, `patience` seconds, and repeat it.
 
     Raises the last TransientDeviceError, or any other error at once.
     """
@@ -194,7 +205,7 @@ def again(phone: Phone, deed: Callable[[], T], attempts: int = 3) -> T:
             return deed()
         except TransientDeviceError:
             with contextlib.suppress(ConnectionLostError):
-                phone.reconnect()
+                phone.reconnect(patience)
     return deed()
 
 

@@ -92,6 +92,7 @@ def _entries(pages: Iterable[Page]) -> str:
         f'\n        <li id="nav-li-{page.name}">'
         f'<a href="#/{page.name}">{escape(page.label)}</a></li>'
         for page in pages
+        if page.label
     )
 
 
