@@ -20,6 +20,9 @@ ENVIRONMENT = {
 HARNESS = Path(__file__).parents[1]
 """Where the mobileopt that runs lies: as a checkout, the code of today."""
 
+PROJECT = "MOBILEOPT_PROJECT"
+"""The environment variable that tells a benchmark where its commit's project lies."""
+
 
 def environment(checkout: Path | None = None) -> dict[str, str]:
     """This process's environment with the conditions set over it.
