@@ -195,6 +195,7 @@ def versions() -> Mapping[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": _installed("torchvision"),
+        "executorch": _installed("executorch"),
         "mobileopt": _commit() or _installed("mobileopt"),
     }
 
