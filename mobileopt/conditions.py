@@ -26,10 +26,6 @@ INPUTS = {
     "fresh": "a new input tensor, allocated and written before each forward pass",
 }
 
-HARNESS = Path(__file__).parents[1]
-"""Where the mobileopt that runs lies: as a checkout, the code of today."""
-
-
 ALLOCATORS = {
     "kept": "freed memory stays with the process: glibc's thresholds raised",
     "default": "the platform's allocator as it comes",
@@ -71,6 +67,9 @@ class Memory:
 
 HOST = Memory()
 """What every host measurement has unless it asks for another."""
+
+HARNESS = Path(__file__).parents[1]
+"""Where the mobileopt that runs lies: as a checkout, the code of today."""
 
 
 def environment(checkout: Path | None = None, memory: Memory = HOST) -> dict[str, str]:

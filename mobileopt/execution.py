@@ -1,11 +1,11 @@
 """An artifact loaded and run in this process: what a host measurement repeats.
 
-As a program, ``python -m mobileopt.execution [--input INPUT] FOLDER...`` loads and warms up the
+As a program, ``python -m mobileopt.execution [--input WORD] FOLDER...`` loads and warms up the
 artifact, says so in one line of JSON on stdout, and then answers every line
 ``{"samples": n, "seconds": s}`` on stdin with ``{"wall": [...], "cpu": [...], "page_faults": per
-pass}`` (see `samples`) and every line ``{"allocations": true}`` with those of one pass, until stdin
-ends. With several folders a request says which is meant: ``"artifact": "1"`` is the second. INPUT
-is one of `conditions.INPUTS`.
+pass}`` (see `samples`) until stdin ends, and ``{"allocations": true}`` with those of one pass. With
+several folders a request says which is meant: ``"artifact": "1"`` is the second. WORD is one of
+`conditions.INPUTS`.
 """
 
 from __future__ import annotations
@@ -167,10 +167,11 @@ def _serve(folders: Sequence[Path], reuse: str) -> None:
         },
     )
     for line in sys.stdin:
-        asked = json.loads(line)
-        made, forward = loaded[int(asked.pop("artifact", 0))]
+        request = json.loads(line)
+        made, forward = loaded[int(request.pop("artifact", 0))]
         use_engine(made)
-        _say(answers, _allocations(forward) if "allocations" in asked else _times(forward, asked))
+        counts = "allocations" in request
+        _say(answers, _allocations(forward) if counts else _times(forward, request))
 
 
 def _times(forward: Forward, asked: dict[str, Any]) -> dict[str, object]:
@@ -201,16 +202,16 @@ def _say(answers: TextIO, message: dict[str, object]) -> None:
     print(json.dumps(message), file=answers, flush=True)
 
 
-def _arguments(argv: Sequence[str]) -> tuple[list[Path], str]:
+def _main() -> None:
     parser = argparse.ArgumentParser(prog="python -m mobileopt.execution")
-    parser.add_argument("--input", choices=list(INPUTS), default=HOST.input)
+    parser.add_argument("--input", choices=INPUTS, default=HOST.input)
     parser.add_argument("folders", nargs="+", type=Path)
-    told = parser.parse_args(argv)
-    return told.folders, told.input
+    given = parser.parse_args()
+    _serve(given.folders, given.input)
 
 
 if __name__ == "__main__":
     try:
-        _serve(*_arguments(sys.argv[1:]))
+        _main()
     except MobileoptError as error:
         sys.exit(f"{error}")

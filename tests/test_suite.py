@@ -29,10 +29,13 @@ FIRST_MODELS = ["annotated_conv_bn_relu", "mobilenet_v2", "resnet18", "mlp", "mo
 FIRST_RECIPES = 15
 
 
-def configuration():
+CONFIGURATIONS = ["asv.conf.json", "docs/examples/asv.torch-versions.conf.json"]
+
+
+def configuration(path):
     from asv.config import Config
 
-    return Config.load(str(ROOT / "asv.conf.json"))
+    return Config.load(str(ROOT / path))
 
 
 def test_the_first_parameters_keep_their_places_because_results_are_stored_by_position():
@@ -78,10 +81,23 @@ def test_discovery_imports_neither_torch_nor_mobileopt():
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
 
 
-def test_the_configuration_fixes_the_conditions_of_every_host_measurement():
-    matrix = configuration().matrix["env_nobuild"]
+@pytest.mark.parametrize("path", CONFIGURATIONS)
+def test_every_configuration_fixes_the_conditions_of_every_host_measurement(path):
+    matrix = configuration(path).matrix["env_nobuild"]
     assert {name: values[0] for name, values in matrix.items()} == ENVIRONMENT
     assert all(len(values) == 1 for values in matrix.values())
+
+
+def test_the_example_of_two_torch_versions_pairs_each_with_its_torchvision():
+    from asv.environment import iter_matrix
+
+    example = configuration(CONFIGURATIONS[1])
+    pairs = {
+        (each[("req", "torch")], each[("req", "torchvision")])
+        for each in iter_matrix("virtualenv", ["3.11"], example)
+    }
+    assert pairs == {("2.12.1", "0.27.1"), ("2.13.0", "0.28.0")}
+    assert (ROOT / "docs/examples" / example.benchmark_dir).resolve() == ROOT / "benchmarks"
 
 
 def test_artifacts_are_exported_once_in_groups_and_the_rest_on_demand(tmp_path):

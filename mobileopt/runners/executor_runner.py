@@ -43,11 +43,11 @@ _TOTAL = re.compile(r"Model executed successfully (\d+) time\(s\) in ([\d.]+(?:e
 def command(program: str, model: str, inputs: Sequence[Input], plan: Plan) -> list[str]:
     """The command line, of flags every version knows; the program makes its own inputs.
 
-    Raises CapabilityError for the caching allocator, which is PyTorch's own.
+    Raises CapabilityError for a plan with the caching allocator, which is PyTorch's.
     """
     del inputs  # their shapes are in the model
     if plan.caching_allocator:
-        raise CapabilityError(f"{NAME} has no caching allocator: it is PyTorch's own")
+        raise CapabilityError(f"{NAME} has no caching allocator")
     return [
         program,
         f"--model_path={model}",

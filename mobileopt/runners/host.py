@@ -74,13 +74,13 @@ def _start(what: Served) -> tuple[Sequence[str], dict[str, str]]:
     if isinstance(what, Program):
         return what.argv, environment(what.checkout)
     given = what if isinstance(what, Conditioned) else Conditioned(what, HOST)
-    return command(given.folder, memory=given.memory), environment(memory=given.memory)
+    argv = [*command(given.folder), f"--input={given.memory.input}"]
+    return argv, environment(memory=given.memory)
 
 
-def command(*folders: Path, memory: Memory = HOST) -> list[str]:
+def command(*folders: Path) -> list[str]:
     """The argv of a process that serves the artifacts in `folders`."""
-    served = (str(each.resolve()) for each in folders)
-    return [sys.executable, "-m", "mobileopt.execution", f"--input={memory.input}", *served]
+    return [sys.executable, "-m", "mobileopt.execution", *(str(each.resolve()) for each in folders)]
 
 
 def together(name: str, folders: Sequence[Path]) -> list[Program]:
