@@ -13,7 +13,7 @@ from mobileopt.__main__ import main
 
 MODEL, RECIPE = "annotated_conv_bn_relu", "fx-float-nchw-torchscript"
 CHOSEN = ["--models", MODEL, "--recipes", RECIPE, "--passes", "fx"]
-EXACT = [*CHOSEN, "--no-timing"]
+EXACT = [*CHOSEN, "--no-timing", "--budget", "500"]
 PASSES_ALONE = ["--recipes", "--passes", "fx"]
 PASS = "mobileopt/optimizations/fold_conv_bn/__init__.py"
 FOLDS_NOTHING = """
@@ -102,7 +102,7 @@ def test_a_branch_that_changes_nothing_passes_though_its_sources_differ(check):
 
 
 def test_accepted_worsenings_pass_and_what_accept_prints_is_what_accepts_them(check, tmp_path):
-    alone = [*PASSES_ALONE, "--no-timing"]
+    alone = [*PASSES_ALONE, "--no-timing", "--budget", "500"]
     code, told = check("fewer", *alone, "--accept")
     assert code == 1
     file = tmp_path / "accepted.toml"
