@@ -81,7 +81,7 @@ def _meta(html: str) -> str:
 
 
 def _scripts(pages: Iterable[Page]) -> str:
-    names = ["compat", "pages", "units", *(page.name for page in pages)]
+    names = ["compat", "pages", "units", "table", "plot", *(page.name for page in pages)]
     tags = [f'<script src="{OWN}/{name}.js"></script>' for name in names]
     style = f'<link rel="stylesheet" href="{OWN}/site.css">'
     return "  " + "\n    ".join([*tags, style]) + "\n  "

@@ -15,13 +15,17 @@ from asv.console import log
 from asv.publishing import OutputPublisher
 from asv.util import UserError
 
-from mobileopt.asv_plugin import index, variants, vendor
+from mobileopt.asv_plugin import changes, index, series, variants, vendor
 from mobileopt.asv_plugin.page import Page
 from mobileopt.errors import CapabilityError, MobileoptError
 from mobileopt.publishing.outputs import Outputs
 from mobileopt.publishing.publication import Publication, load
 
-PAGES = (Page("variants", "Variants", variants.collect),)
+PAGES = (
+    Page("variants", "Variants", variants.collect),
+    Page("changes", "Changes", changes.collect),
+    Page("series", None, series.collect, series.write),
+)
 _ASSETS = Path(__file__).with_name("assets")
 
 

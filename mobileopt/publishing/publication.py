@@ -16,9 +16,10 @@ from asv.plugins.git import Git
 
 from mobileopt import accepted
 from mobileopt.errors import InputError, StoreError
-from mobileopt.publishing import commits, graphs
+from mobileopt.publishing import commits, doubts, graphs
 from mobileopt.publishing.commits import Commits
 from mobileopt.publishing.detection import Branch, Detected, detect
+from mobileopt.publishing.doubts import Doubt
 from mobileopt.publishing.graphs import Graph, Place
 from mobileopt.store import cache, files
 from mobileopt.store.store import MACHINE
@@ -91,6 +92,13 @@ class Publication:
             report,
         )
         return self.detected
+
+    @cached_property
+    def doubts(self) -> dict[str, list[Doubt]]:
+        """The runs that were not valid, by the path of their result file."""
+        where = cache.location(self.root)
+        paths = [source.path for source in self.sources]
+        return doubts.read(self.root, paths, where.with_name(f"doubts-{where.stem}.json"))
 
     def _branch(self, name: str) -> Branch:
         graphs = [graph for graph in self.graphs if graph.params["branch"] == name]

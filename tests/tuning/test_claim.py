@@ -10,8 +10,8 @@ from mobileopt.tuning import recording
 RECORDINGS = sorted((Path(__file__).parents[1] / "data" / "tuning").glob("*.json"))
 
 
-def test_three_models_were_recorded():
-    assert len({recording.read(path).model for path in RECORDINGS}) == 3
+def test_each_recording_is_of_another_model():
+    assert len({recording.read(path).model for path in RECORDINGS}) == len(RECORDINGS) >= 2
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
