@@ -132,7 +132,9 @@ class _OnDevice:
 
     def _outcomes(self) -> Iterable[Outcome]:
         try:
-            stored = present(self.store, self.filing) if not self.order.redo else set()
+            stored = frozenset[Variant]()
+            if not self.order.redo:
+                stored = present(self.store, self.filing)
         except StoreError as error:
             yield from self._all_failed(self.order.variants, error)
             return
@@ -311,13 +313,13 @@ class _OnDevice:
         return Outcome(self.device.name, str(variant), status, reason, **more)
 
 
-def present(store: Store, filing: Filing) -> set[Variant]:
+def present(store: Store, filing: Filing) -> frozenset[Variant]:
     """The variants that have a value of this benchmark, commit and device."""
     if not (store.path / filing.device.name).is_dir():
-        return set()
-    frame = store.frame()
+        return frozenset()
+    frame: Any = store.frame()  # pandas ships no stubs
     if not {"model", "recipe"} <= set(frame.columns):
-        return set()
+        return frozenset()
     rows = frame[
         (frame["machine"] == filing.device.name)
         & (frame["commit"] == filing.commit.hash)
@@ -326,10 +328,10 @@ def present(store: Store, filing: Filing) -> set[Variant]:
         & (frame["version"] == filing.benchmark.version)
         & (frame["status"] == "measured")
     ]
-    return {
+    return frozenset(
         Variant(str(model), Recipe.parse(str(recipe)))
         for model, recipe in zip(rows["model"], rows["recipe"], strict=True)
-    }
+    )
 
 
 def _why_not(variant: Variant, found: Sequence[Program]) -> str:
