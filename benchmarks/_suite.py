@@ -245,3 +245,51 @@ def exported(folder: str, models: list[str], recipes: list[str]) -> dict[tuple[s
         with suppress(NotImplementedError):
             made[model, recipe] = skip_or_export(folder, model, recipe)
     return made
+
+
+MEMORY_MODELS = ["annotated_conv_bn_relu", "mobilenet_v2", "resnet18"]
+MEMORY_RECIPES = [
+    "unfused-float-nchw-torchscript",
+    "unfused-float-nhwc-mobile",
+    "fused-int8_x86-nhwc-mobile",
+]
+MEMORY_CONDITIONS = [
+    "reused-kept",
+    "refilled-kept",
+    "fresh-kept",
+    "reused-default",
+    "refilled-default",
+    "fresh-default",
+]
+
+_LAUNCHES, _ROUNDS, _SAMPLES = 2, 3, 5
+
+
+@cache
+def remembered(folder: str, model: str, recipe: str, condition: str) -> dict[str, Any]:
+    """Seconds, page faults and allocations of forward passes under a memory condition.
+
+    In processes of their own, because a condition is one of the whole process; once a commit.
+    """
+    artifact = skip_or_export(folder, model, recipe)
+    told = artifact.with_name(f"{recipe}-{condition}.json")
+    if not told.exists():
+        told.write_text(json.dumps(_measured(artifact, condition)))
+    return json.loads(told.read_text())
+
+
+def _measured(artifact: Path, condition: str) -> dict[str, Any]:
+    try:
+        from mobileopt.conditions import Memory
+        from mobileopt.runners.host import Conditioned, Worker
+    except ImportError as error:
+        raise NotImplementedError("this commit has no memory conditions") from error
+    told: dict[str, Any] = {"seconds": [], "page_faults": []}
+    for _ in range(_LAUNCHES):
+        with Worker(Conditioned(artifact, Memory.parse(condition))) as worker:
+            worker.wait()
+            for times in [worker.sample(_SAMPLES, 0) for _ in range(_ROUNDS)]:
+                told["seconds"] += times.wall
+                told["page_faults"].append(times.page_faults)
+            told["allocations"] = worker.allocations().count
+    return told

@@ -17,8 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from mobileopt import artifact, fidelity, recipes
+from mobileopt import layer_fidelity as layers
 from mobileopt.artifact import SYNTHETIC, Artifact, Input
 from mobileopt.errors import CapabilityError, CombinationError, OutputError
+from mobileopt.layer_fidelity import LayerFidelity
 from mobileopt.network import Network
 from mobileopt.optimizations import convert_channels_last
 from mobileopt.optimizations.result import Result
@@ -109,6 +111,20 @@ def apply_pass(workshop: Workshop, word: recipes.Word, module: nn.Module) -> Res
     return word.load().apply(module, workshop.example_inputs, **options)
 
 
+def layer_fidelity(workshop: Workshop, recipe: Recipe) -> LayerFidelity:
+    """How far each layer is from the original's after a recipe's optimizations, before its backend.
+
+    Raises CombinationError when the model cannot go through them, CapabilityError without the
+    engine.
+    """
+    recipes.check(recipe)
+    variant = Variant(workshop.network.name, recipe)
+    pairs = ((each, inputs_for(recipe, each)) for each in workshop.questions)
+    with quantized_engine(recipes.engine(recipe)), torch.no_grad(), _told(variant):
+        optimized = optimize(workshop, recipe).module
+        return layers.compare(workshop.network.module, optimized, pairs)
+
+
 def export(workshop: Workshop, recipe: Recipe, out: Path) -> Artifact:
     """Write the artifact of a recipe into ``out/<model>/<recipe>``, wholly or not at all.
 
@@ -179,6 +195,7 @@ def versions() -> Mapping[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": _installed("torchvision"),
+        "executorch": _installed("executorch"),
         "mobileopt": _commit() or _installed("mobileopt"),
     }
 

@@ -7,10 +7,8 @@ and every refusal for want of something is that sentence. Torch is imported when
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module, metadata
 from typing import Any
 
@@ -35,7 +33,8 @@ def probe() -> tuple[Capability, ...]:
         ("lite interpreter", "backend lite", lite_interpreter),
         ("torch.ao", "fused, static and dynamic int8 by torch's own kernels", torch_ao),
         *engines,
-        ("executorch", "backend executorch, precision int8_xnnpack", executorch),
+        ("executorch", "backend executorch", executorch),
+        ("torchao", "backend executorch, precision int8_xnnpack", torchao),
     ]
     return tuple(Capability(name, purpose, missing()) for name, purpose, missing in rows)
 
@@ -84,33 +83,48 @@ def quantized_engine(name: str) -> str | None:
     return f"this torch has no quantized engine {name!r}; it has {', '.join(available) or 'none'}"
 
 
-@cache
 def executorch() -> str | None:
-    """ExecuTorch's runtime with the XNNPACK backend, and torchao, which quantizes for it.
+    """ExecuTorch's runtime with the XNNPACK backend.
 
-    The runtime is native code built against one torch, so it is imported to be believed.
+    It is native code built against one torch, so it is imported to be believed.
     """
     try:
         runtime = executorch_runtime()
-        import_module("torchao.quantization.pt2e")
-    except ModuleNotFoundError as error:
-        return f"{error.name} is not installed; pip install 'mobileopt[executorch]'"
+    except ModuleNotFoundError:
+        return "executorch is not installed; pip install 'mobileopt[executorch]'"
     except (ImportError, OSError) as error:
-        return (
-            f"executorch {_version('executorch')} does not load beside torch {_torch()} "
-            f"({_one_line(error)}); pip install torch==2.12.1 executorch==1.3.1 go together"
-        )
+        return _does_not_load("executorch", error)
     if runtime._is_available("XnnpackBackend"):
         return None
     return f"executorch {_version('executorch')} is built without its XNNPACK backend"
 
 
 def executorch_runtime() -> Any:
-    """ExecuTorch's native module; raises ImportError or OSError."""
-    with warnings.catch_warnings():
-        # It calls itself experimental with a category of its own.
-        warnings.simplefilter("ignore")
-        return import_module("executorch.extension.pybindings.portable_lib")
+    """ExecuTorch's native module; raises ImportError or OSError.
+
+    Its public wrapper imports the whole exporter with it: 200 MB and seconds, which would be
+    counted as the program's.
+    """
+    import_module("torch")  # whose libraries the module is linked against
+    return import_module("executorch.extension.pybindings._portable_lib")
+
+
+def torchao() -> str | None:
+    """What quantizes exported graphs (PT2E), and what ExecuTorch's exporter is built on."""
+    try:
+        import_module("torchao.quantization.pt2e")
+    except ModuleNotFoundError:
+        return "torchao is not installed; pip install 'mobileopt[executorch]' brings it"
+    except (ImportError, OSError) as error:
+        return _does_not_load("torchao", error)
+    return None
+
+
+def _does_not_load(package: str, error: Exception) -> str:
+    return (
+        f"{package} {_version(package)} does not load beside torch {_torch()} "
+        f"({_one_line(error)}); torch 2.12.1 and executorch 1.3.1 go together"
+    )
 
 
 def _torch() -> str:

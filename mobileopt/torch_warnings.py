@@ -20,7 +20,10 @@ KNOWN = (
     (r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning),  # ExecuTorch, torchao
     (r"The tensor attributes? self\.\S*_flat_weights", UserWarning),  # exporting an LSTM or GRU
     ("guard_size_oblivious will be removed", FutureWarning),  # ExecuTorch's tensors
-    ("read_binary is deprecated", DeprecationWarning),  # ExecuTorch reading its own schema
+    (
+        r"(read|open)_(binary|text) is deprecated",
+        DeprecationWarning,
+    ),  # ExecuTorch reading its schemas
 )
 
 _LOGGED = (("torch.utils._pytree", "Calling register_constant() on Enum"),)  # importing torchao

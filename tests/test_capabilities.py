@@ -36,8 +36,8 @@ def test_an_engine_that_is_not_there_is_told_with_those_that_are():
     [
         ("torch.ao.quantization", capabilities.torch_ao),
         ("torch.jit.mobile", capabilities.lite_interpreter),
-        ("executorch.extension.pybindings.portable_lib", capabilities.executorch.__wrapped__),
-        ("torchao.quantization.pt2e", capabilities.executorch.__wrapped__),
+        ("executorch.extension.pybindings._portable_lib", capabilities.executorch),
+        ("torchao.quantization.pt2e", capabilities.torchao),
     ],
 )
 def test_a_module_that_is_not_there_is_named(module, probe, monkeypatch):
@@ -50,15 +50,16 @@ def test_an_executorch_of_another_torch_is_told_from_one_that_is_not_installed(m
         raise ImportError("_portable_lib.so: undefined symbol: _ZN2at4_ops")
 
     monkeypatch.setattr(capabilities, "executorch_runtime", undefined_symbol)
-    told = capabilities.executorch.__wrapped__()
+    told = capabilities.executorch()
     assert "does not load beside torch" in told
     assert "undefined symbol" in told
 
 
 def test_quantizing_for_executorch_without_it_is_refused_with_the_reason(monkeypatch):
-    monkeypatch.setattr(capabilities, "executorch", lambda: "executorch is not installed")
-    with pytest.raises(CapabilityError, match="executorch is not installed"):
-        quantize_pt2e.apply(torch.nn.Identity(), (), calibration=[])
+    for name in ("torchao", "executorch"):
+        monkeypatch.setattr(capabilities, name, lambda told=name: f"{told} is not installed")
+        with pytest.raises(CapabilityError, match=f"^{name} is not installed"):
+            quantize_pt2e.apply(torch.nn.Identity(), (), calibration=[])
 
 
 def test_the_command_says_what_is_missing_for_people_and_for_machines(monkeypatch, capsys):

@@ -17,6 +17,7 @@ from mobileopt.errors import (
     AccessError,
     ConnectionLostError,
     InputError,
+    NotReadyError,
     ProgramError,
     TransientDeviceError,
 )
@@ -198,11 +199,14 @@ class Phone:
 def again(phone: Phone, deed: Callable[[], T], attempts: int = 3, patience: float = 60.0) -> T:
     """Do a deed; after a transient fault wait for the phone, `patience` seconds, and repeat it.
 
-    Raises the last TransientDeviceError, or any other error at once.
+    Raises the last TransientDeviceError, or any other error at once; NotReadyError too, which
+    comes after waiting.
     """
     for _ in range(attempts - 1):
         try:
             return deed()
+        except NotReadyError:
+            raise
         except TransientDeviceError:
             with contextlib.suppress(ConnectionLostError):
                 phone.reconnect(patience)

@@ -25,10 +25,14 @@ from mobileopt.conditions import THREADS
 from mobileopt.errors import ArtifactError, CapabilityError, CombinationError, InputError
 
 SUFFIX = ".pte"
-missing = capabilities.executorch
 
 _CHANNELS_LAST = "channels_last_inputs"
 """A constant method of the program: 1 for every input that is channels-last, else 0."""
+
+
+def missing() -> str | None:
+    """ExecuTorch's runtime, and for the exporter torchao."""
+    return capabilities.executorch() or capabilities.torchao()
 
 
 def export(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> Exported:
@@ -114,17 +118,19 @@ def load(path: Path) -> Callable[..., Tensor]:
     for: the runtime itself would take its values in the wrong order. Raises CapabilityError
     without ExecuTorch and ArtifactError for a file that its runtime cannot load.
     """
-    if reason := missing():
+    if reason := capabilities.executorch():
         raise CapabilityError(reason)
     runtime = capabilities.executorch_runtime()
+    log = io.StringIO()
     try:
-        with redirect_stderr(io.StringIO()):  # it logs also that all is well
+        with redirect_stderr(log):  # it logs also that all is well
             # Its pool has a thread a core by default; torch's own setting does not reach it.
             runtime._unsafe_reset_threadpool(THREADS)
             module = runtime._load_for_executorch(str(path))
             channels_last = module.run_method(_CHANNELS_LAST, ())
     except RuntimeError as error:
-        raise ArtifactError(f"ExecuTorch cannot load {path.name}: {error}") from error
+        why = "; ".join([*log.getvalue().splitlines()[-1:], str(error)])
+        raise ArtifactError(f"ExecuTorch cannot load {path.name}: {why}") from error
 
     def forward(*inputs: Tensor) -> Tensor:
         _check_layouts(inputs, channels_last)

@@ -35,6 +35,7 @@ EXAMPLES = """examples:
   mobileopt check                                        HEAD against where it left main
   mobileopt check --base v1.2 --budget 600
   mobileopt check --models resnet18 --recipes fx-float-nchw-mobile --passes fx
+  mobileopt check --models nets:make --input 1,3,64,64 --passes   your own model
   mobileopt check --no-timing                            only what is exact: a minute
   mobileopt check --summary --junit check.xml            in a CI job
   mobileopt check --store results --machine pixel-8      nothing measured, weaker
@@ -86,6 +87,10 @@ def _add_benchmarks(parser: argparse.ArgumentParser) -> None:
     ):
         shown = f"{what} ({' '.join(values)})"
         group.add_argument(*names, nargs=count, default=values, metavar="NAME", help=shown)
+    group.add_argument(
+        "--input", action="append", default=[], metavar="SHAPE[:DTYPE[:BELOW]]",
+        help="an input of your own model, as `mobileopt export` takes it",
+    )  # fmt: skip
     group.add_argument(
         "--no-timing", dest="timed", action="store_false", help="sizes, errors and counts alone"
     )
@@ -148,6 +153,7 @@ def _question(arguments: argparse.Namespace, repository: Path) -> Question:
         recipes=tuple(Recipe.parse(each) for each in arguments.recipes),
         pass_models=tuple(arguments.pass_models),
         passes=tuple(map(_pass, arguments.passes)),
+        inputs=tuple(arguments.input),
         threshold=arguments.threshold,
         budget=arguments.budget,
         timed=arguments.timed,

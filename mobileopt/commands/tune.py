@@ -1,9 +1,10 @@
 """Search a model's variants for the fastest on this machine that keeps a fidelity and a size.
 
 Everything that can be exported is; what does not keep the limits is never measured. The rest
-races: all are launched side by side, one that is shown to be slower by more than the threshold is
-dropped, and those left are launched again, until one is left or all left tie. Among those that
-tie the one with the higher fidelity is chosen, then the smaller file, then the simpler recipe.
+races: all are launched side by side, those shown to be slower by more than the threshold and at
+most half of the others are dropped, and those left are launched again, until none can be faster
+than the leader by more than the threshold, or a share of an exhaustive search's time is used.
+Among those that tie the higher fidelity is chosen, then the smaller file, then the simpler recipe.
 """
 
 from __future__ import annotations
@@ -103,6 +104,10 @@ def _add_race(parser: argparse.ArgumentParser) -> None:
         "--budget", type=float, metavar="SECONDS",
         help="end measuring after about so long, the starting of processes included",
     )  # fmt: skip
+    parser.add_argument(
+        "--effort", type=float, default=rules.effort, metavar="SHARE",
+        help=f"of an exhaustive search's measuring time, at most ({rules.effort:g})",
+    )  # fmt: skip
     parser.add_argument("--exhaustive", action="store_true", help="drop nothing; measure it all")
     parser.add_argument("--seed", type=int, default=0, help="draws batches and orders (0)")
 
@@ -151,6 +156,7 @@ def _rules(arguments: argparse.Namespace) -> Rules:
         threshold=arguments.threshold,
         launches=arguments.launches,
         together=arguments.together or heats.together(),
+        effort=arguments.effort,
         eliminate=not arguments.exhaustive,
         seed=arguments.seed,
     )

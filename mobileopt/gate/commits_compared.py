@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,7 +53,8 @@ _SIDES = ("base", "head")
 @dataclass(frozen=True)
 class Question:
     """What to compare: two commits of `repository`, on `recipes` of each of `models`, and
-    `passes` on each of `pass_models`; `timed` off leaves it at what is exact.
+    `passes` on each of `pass_models`; `timed` off leaves it at what is exact. `models` may be a
+    user's own as `mobileopt.reference` names them, of these `inputs`.
 
     `threshold` is the relative slowdown that matters, `budget` in seconds.
     """
@@ -64,6 +66,7 @@ class Question:
     recipes: Sequence[Recipe] = ()
     pass_models: Sequence[str] = ("annotated_conv_bn_relu",)
     passes: Sequence[str] = ()
+    inputs: Sequence[str] = ()
     threshold: float = 0.05
     budget: float = 300.0
     timed: bool = True
@@ -167,17 +170,31 @@ def _compare_artifacts(question: Question, folder: Path, compared: _Compared, to
 
 def _export(question: Question, model: str, folder: Path, side: str, told: Told) -> Exported:
     told.step(f"exporting {model} by the {side}'s code")
-    # A TorchScript file holds the paths of its sources: one path for both, or sizes would differ.
-    code = folder / "code"
-    code.unlink(missing_ok=True)
-    code.symlink_to(folder / side)
-    order = Order(model, question.recipes, folder / f"{side}-artifacts", checkout=code)
+    out = folder / f"{side}-artifacts"
     try:
-        return exporter.export(order)
+        with _at_one_place(folder / side) as code:
+            inputs = question.inputs
+            return exporter.export(
+                Order(model, question.recipes, out, inputs=inputs, checkout=code)
+            )
     except (InputError, MeasurementError) as error:
         if side == "head":
             return Exported((), dict.fromkeys(map(str, question.recipes), str(error)))
         raise type(error)(f"the base's code cannot export {model}: {error}") from error
+
+
+@contextmanager
+def _at_one_place(checkout: Path) -> Iterator[Path]:
+    """A checkout under the same path for every side.
+
+    A TorchScript file holds the paths of its sources, compressed: two paths, even of one length,
+    can make two sizes.
+    """
+    code = checkout.rename(checkout.with_name("code"))
+    try:
+        yield code
+    finally:
+        code.rename(checkout)
 
 
 def _compare_artifact(name: str, old: Artifact, new: Artifact, compared: _Compared) -> None:
@@ -233,7 +250,9 @@ def _inspect(folders: Sequence[Path]) -> list[dict[str, Any]]:
 def _compare_counts(question: Question, folder: Path, compared: _Compared, told: Told) -> None:
     for model in question.pass_models if question.passes else ():
         told.step(f"applying passes to {model}")
-        old, new = (_count(model, question.passes, folder / side) for side in _SIDES)
+        with ThreadPoolExecutor(len(_SIDES)) as pool:
+            sides = [pool.submit(_count, model, question.passes, folder / s) for s in _SIDES]
+            old, new = (each.result() for each in sides)
         good = [name for name in question.passes if "refused" not in old[name]]
         for name in question.passes:
             subject = f"{model}/{name}"

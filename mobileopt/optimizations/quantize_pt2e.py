@@ -29,7 +29,7 @@ def apply(module: nn.Module, example_inputs: tuple[Tensor, ...], *, calibration:
     regrouped. `left` names every layer with weights that stayed float. Raises CapabilityError
     without ExecuTorch or torchao, CombinationError when torch.export or PT2E cannot take the model.
     """
-    if reason := capabilities.executorch():
+    if reason := capabilities.executorch() or capabilities.torchao():
         raise CapabilityError(reason)
     with torch.no_grad():
         quantized = _quantized(copy.deepcopy(module).eval(), example_inputs, calibration)
@@ -66,8 +66,13 @@ def _quantized(module: nn.Module, inputs: tuple[Tensor, ...], calibration: Batch
 def regrouped(batches: Batches, size: int) -> Iterator[tuple[Tensor, ...]]:
     """The same rows, in the same order, in batches of `size`; the last is filled from the first.
 
-    An exported graph takes one batch size alone. Every input has its rows along dimension 0.
+    An exported graph takes one batch size alone. Batches that have it stay as they are; in
+    others every input has its rows along dimension 0.
     """
+    batches = list(batches)
+    if all(batch[0].shape[0] == size for batch in batches):
+        yield from batches
+        return
     columns = [torch.cat(column) for column in zip(*batches, strict=True)]
     rows = columns[0].shape[0]
     for start in range(0, rows, size):

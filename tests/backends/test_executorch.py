@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,10 +9,9 @@ from torch import nn
 from mobileopt import capabilities
 from mobileopt.backends import executorch
 from mobileopt.errors import ArtifactError, CapabilityError, CombinationError, InputError
+from mobileopt.optimizations import convert_channels_last
 
-pytestmark = pytest.mark.skipif(
-    capabilities.executorch() is not None, reason=str(capabilities.executorch())
-)
+pytestmark = pytest.mark.skipif(executorch.missing() is not None, reason=str(executorch.missing()))
 
 
 class Net(nn.Module):
@@ -54,6 +54,14 @@ def test_a_program_answers_as_the_module_did_in_either_layout(layout, tmp_path):
     with torch.no_grad():
         path.write_bytes(executorch.export(module.to(memory_format=layout), (x,)).data)
         torch.testing.assert_close(executorch.load(path)(x), module(x))
+
+
+def test_a_model_that_makes_its_input_channels_last_itself_answers_as_before(tmp_path):
+    module = convert_channels_last.apply(net(), (image(),), inside=True).module
+    path = tmp_path / "model.pte"
+    with torch.no_grad():
+        path.write_bytes(executorch.export(module, (image(),)).data)
+        torch.testing.assert_close(executorch.load(path)(image()), net()(image()))
 
 
 def test_an_input_in_another_layout_is_refused_not_read_in_the_wrong_order(program):
@@ -111,6 +119,16 @@ def test_a_damaged_program_is_refused_in_one_sentence(damage, exported, tmp_path
     assert "\n" not in str(caught.value)
 
 
+def test_loading_a_program_does_not_import_the_exporter(program):
+    # It would be counted as the program's memory.
+    code = (
+        f"import sys; from pathlib import Path; from mobileopt.backends import executorch;"
+        f"executorch.load(Path({str(program)!r}));"
+        "sys.exit('executorch.exir' in sys.modules or 'torchao' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_a_model_that_cannot_be_exported_is_refused_in_one_sentence():
     class Branches(nn.Module):
         def forward(self, x):
@@ -122,8 +140,7 @@ def test_a_model_that_cannot_be_exported_is_refused_in_one_sentence():
 
 
 def test_without_executorch_the_pip_line_is_told(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "executorch.extension.pybindings.portable_lib", None)
-    monkeypatch.setattr(executorch, "missing", capabilities.executorch.__wrapped__)
+    monkeypatch.setitem(sys.modules, "executorch.extension.pybindings._portable_lib", None)
     for call in (lambda: executorch.export(net(), (image(),)), lambda: executorch.load(tmp_path)):
         with pytest.raises(CapabilityError, match=r"pip install 'mobileopt\[executorch\]'"):
             call()

@@ -67,12 +67,12 @@ def program(folder: Path, text: str = "") -> Any:
     return given(str(path))
 
 
-def forge(order: Order, variant: Variant, size: int, content: bytes = b"") -> Artifact:
+def forge(order: Order, variant: Variant, size: int, engine: str | None = None) -> Artifact:
     """An artifact as an export would leave it, of so many bytes."""
     exports = Exports(order.exports, order.repository, order.commit, order.versions)
     folder = exports.folder / "files" / variant.model / str(variant.recipe)
     folder.mkdir(parents=True, exist_ok=True)
-    data = content or (hashlib.sha256(str(variant).encode()).digest() * size)[:size]
+    data = (hashlib.sha256(str(variant).encode()).digest() * size)[:size]
     (folder / "model.pt").write_bytes(data)
     made = Artifact(
         variant=variant,
@@ -80,7 +80,7 @@ def forge(order: Order, variant: Variant, size: int, content: bytes = b"") -> Ar
         sha256=hashlib.sha256(data).hexdigest(),
         size=len(data),
         inputs=(Input((1, 3, 8, 8), "float32", "contiguous_format"),),
-        engine=None,
+        engine=engine,
         weights="seeded",
         calibration=None,
         fidelity=Fidelity(0.0, 1.0, 0.0, 1),

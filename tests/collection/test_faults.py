@@ -6,8 +6,10 @@ result is lost, the store is whole, nothing hangs, and the phone is left as it w
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -15,16 +17,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import adbutils
 import pytest
 
-from mobileopt.adb import Phone
+from mobileopt.adb import Phone, Server
 from mobileopt.adb.claim import claimed
 from mobileopt.collection import Event, Order, Outcome
 from mobileopt.collection.programs import given
 from mobileopt.device import Device
 from mobileopt.store import Store
 from tests.collection import lab
+from tests.loopback.adbd import Adbd
 from tests.loopback.connected import Connected
+from tests.loopback.root import Root
+from tests.loopback.server import adb_server
 from tests.loopback.wire import Fault
 
 pytest_plugins = ["tests.loopback.fixtures"]
@@ -323,6 +329,33 @@ def test_two_collectors_on_one_phone_are_one_too_many(ground, server, tmp_path):
     assert [each.status for each in outcomes if each.device == ground.names[1]] == ["stored"] * 2
     check(ground, "two collectors")
     restored(ground, server)
+
+
+@pytest.mark.parametrize("moment", [EXPORTING, WARMING, ROUND])
+def test_a_server_ended_by_another_version_of_adb_is_started_again(tmp_path, monkeypatch, moment):
+    TALLY.injected += 1
+    with contextlib.ExitStack() as stack:
+        port = stack.enter_context(adb_server(tmp_path))
+        stack.callback(subprocess.run, [adbutils.adb_path(), "-P", str(port), "kill-server"])
+        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
+        server = Server("127.0.0.1", port)
+        for name in ("ONE", "TWO"):
+            adbd = Adbd(Root(tmp_path / name, name))
+            stack.callback(adbd.power_off)
+            server.connect(adbd.address)
+        order = lab.order(tmp_path, VARIANTS, patience=5, budget=lab.Budget(rounds=1))
+        struck = threading.Event()
+
+        def watch(event: Event) -> None:
+            if event.sentence.startswith(moment) and not struck.is_set():
+                struck.set()
+                with socket.create_connection(("127.0.0.1", port)) as line:
+                    line.sendall(b"0009host:kill")  # as a client of another version does
+                    line.recv(4)
+
+        outcomes = lab.collect(order, server, watch)
+        assert struck.is_set()
+        assert {each.status for each in outcomes} == {"stored"}
 
 
 def test_a_claim_of_another_computer_is_respected_until_it_is_stale(ground, server):

@@ -4,13 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from mobileopt import capabilities, fidelity
+from mobileopt import fidelity
 from mobileopt.backends import executorch
 from mobileopt.errors import CombinationError
 from mobileopt.optimizations import fold_conv_bn, fuse_modules, quantize_pt2e
 
 needs_executorch = pytest.mark.skipif(
-    capabilities.executorch() is not None, reason=str(capabilities.executorch())
+    executorch.missing() is not None, reason=str(executorch.missing())
 )
 
 
@@ -105,6 +105,16 @@ def test_a_model_that_cannot_be_exported_is_refused_in_one_sentence():
     with pytest.raises(CombinationError, match="PT2E cannot quantize the model") as caught:
         quantize_pt2e.apply(Branches(), one(), calibration=batches(1))
     assert "\n" not in str(caught.value)
+
+
+def test_batches_of_the_right_size_stay_as_they_are_also_with_an_input_that_has_no_rows():
+    kept = [(torch.ones(2, 3), torch.ones(7)), (torch.zeros(2, 3), torch.zeros(7))]
+    found = list(quantize_pt2e.regrouped(kept, 2))
+    assert all(
+        a is b
+        for found_, kept_ in zip(found, kept, strict=True)
+        for a, b in zip(found_, kept_, strict=True)
+    )
 
 
 @given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4), size=st.integers(1, 12))
