@@ -23,20 +23,30 @@ from mobileopt.variant import Recipe
 
 @dataclass(frozen=True)
 class Order:
-    """What to export of one model, and where to."""
+    """What to export of one model, and where to.
+
+    `source` is a checkout whose mobileopt does it, and not the one this code is of.
+    """
 
     model: str
     recipes: Sequence[Recipe]
     out: Path
     weights: str | None = None
     batch: int = 1
+    source: Path | None = None
 
     def command(self) -> list[str]:
         """The argv that exports, answering a line of JSON for each recipe."""
         argv = [sys.executable, "-m", "mobileopt", "export", self.model, "--json"]
-        argv += ["-o", str(self.out), "--batch", str(self.batch)]
+        argv += ["-o", str(self.out.absolute()), "--batch", str(self.batch)]
         argv += [f"--weights={self.weights}"] if self.weights is not None else []
         return argv + [f"--recipe={recipe}" for recipe in self.recipes]
+
+    def environment(self) -> dict[str, str]:
+        """The environment of that process: the conditions, and `source` before all else."""
+        if self.source is None:
+            return environment()
+        return environment() | {"PYTHONPATH": str(self.source.absolute())}
 
 
 @dataclass(frozen=True)
@@ -57,7 +67,12 @@ def export(order: Order, on_each: Callable[[], object] = lambda: None) -> Export
     refused: dict[str, str] = {}
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
-            order.command(), stdout=subprocess.PIPE, stderr=errors, env=environment(), text=True
+            order.command(),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=order.environment(),
+            cwd=order.source,  # `python -m` looks there before it looks at PYTHONPATH
+            text=True,
         )
         with process:
             for line in process.stdout or ():

@@ -1,0 +1,203 @@
+"""One night from beginning to end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mobileopt import commits
+from mobileopt.errors import MobileoptError
+from mobileopt.nightly import confirming, measuring, repository, suspects
+from mobileopt.nightly.budget import Budget, next_time
+from mobileopt.nightly.config import Config
+from mobileopt.nightly.inquiry import Finding
+from mobileopt.nightly.jobs import Lab, Machine
+from mobileopt.nightly.ledger import Ledger
+from mobileopt.nightly.quarantine import Quarantine
+from mobileopt.nightly.report import Change, Report, Row
+from mobileopt.nightly.schedule import inside
+from mobileopt.nightly.shift import Shift
+from mobileopt.nightly.suspects import Suspect
+from mobileopt.store import Store
+
+STATE = ".nightly"
+"""The folder of a nightly's memory, in the clone it measures."""
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a night needs from outside: its machines, the store's path, and the site's publisher.
+
+    `publish` returns the site's folder and its warnings.
+    """
+
+    lab: Lab
+    results: Path
+    publish: Callable[[], tuple[Path, list[str]]] | None
+    say: Callable[[str], None]
+    clock: Clock
+
+
+def state_folder(config: Config) -> Path:
+    """Where a nightly of this configuration keeps its ledger, exports and raw sessions."""
+    return config.repository_path / STATE
+
+
+def run(config: Config, tools: Tools) -> Report:
+    """Measure what is new, make sure of what changed, publish, and say all of it.
+
+    The caller holds the nightly's lock. Raises InputError for a repository or branch that is
+    none; what goes wrong on a machine ends in the report.
+    """
+    shift = _shift(config, tools)
+    machines = _machines(shift)
+    measuring.measure(shift, measuring.missing(shift, machines))
+    _backfill(shift, machines)
+    open_ones = confirming.unanswered(shift, _suspects(shift))
+    findings = confirming.confirm(shift, open_ones, machines)
+    site = _publish(shift, tools)
+    return _report(shift, machines, findings, site)
+
+
+def changes(config: Config, ledger: Ledger) -> list[Change]:
+    """Every change that was ever confirmed, oldest first."""
+    told = {record["change"] for record in ledger.of("told")}
+    records = {record["id"]: record for record in ledger.of("change")}
+    wanted = [commit for each in records.values() for commit in each["candidates"]]
+    known = commits.describe(config.repository_path, wanted)
+    return [Change.of(record, known, new=name not in told) for name, record in records.items()]
+
+
+def _shift(config: Config, tools: Tools) -> Shift:
+    started = tools.clock()
+    path, state = config.repository_path, state_folder(config)
+    tools.say("fetching")
+    problem = repository.fetch(path, config.repository.remote)
+    order = repository.line(path, config.repository.branch)
+    end = next_time(datetime.fromtimestamp(started).astimezone(), config.schedule.until)
+    budget = Budget(started, end.timestamp() if end else None, config.schedule.reserve)
+    phones = config.phones
+    standings = Quarantine(state / "quarantine.json", phones.strikes, phones.release_after_hours)
+    shift = Shift(
+        config, order, Store(tools.results), tools.lab, Ledger(state / "ledger.jsonl"),
+        standings, budget, tools.clock, tools.say,
+    )  # fmt: skip
+    if problem:
+        shift.warn(problem)
+    return shift
+
+
+def _machines(shift: Shift) -> list[Machine]:
+    machines: list[Machine] = []
+    standings = shift.quarantine.standings()
+    for machine in shift.lab.machines():
+        if shift.quarantine.is_out(machine.serial, shift.now()):
+            reason = standings[machine.serial].reason
+            shift.warn(f"{machine.name} is in quarantine: {reason}")
+        else:
+            machines.append(machine)
+    return machines
+
+
+def _backfill(shift: Shift, machines: Sequence[Machine]) -> None:
+    """Measure inside of what changed: a change between far commits is not yet anybody's."""
+    limit = shift.config.schedule.backfill
+    if not limit:
+        return
+    histories = shift.store.series(shift.order) if shift.store.path.is_dir() else []
+    done = measuring.measured(shift.store)
+    wanted: dict[Machine, list[str]] = {}
+    for machine in machines:
+        own = [each for each in _suspects(shift) if each.machine == machine.name]
+        spread = suspects.gaps([each for each in own if each.worse], histories)
+        tried = set(done.get(machine.name, frozenset())) | set(measuring.failures(shift, machine))
+        chosen = inside(shift.order, tried, spread, limit)
+        if chosen:
+            wanted[machine] = chosen
+    measuring.measure(shift, wanted)
+
+
+def _suspects(shift: Shift) -> list[Suspect]:
+    if not shift.store.path.is_dir():
+        return []
+    recent = frozenset(shift.order[-shift.config.schedule.newest :])
+    detection = shift.config.detection
+    return suspects.find(
+        shift.store.series(shift.order),
+        recent,
+        min_effect=detection.min_effect,
+        sensitivity=detection.sensitivity,
+    )
+
+
+def _seen(shift: Shift, recent: frozenset[str]) -> list[Suspect]:
+    if not shift.store.path.is_dir():
+        return []
+    detection = shift.config.detection
+    return suspects.seen(
+        shift.store.series(shift.order),
+        shift.order,
+        recent,
+        min_effect=detection.min_effect,
+        false_discovery_rate=detection.false_discovery_rate,
+    )
+
+
+def _publish(shift: Shift, tools: Tools) -> str:
+    if tools.publish is None or not shift.store.path.is_dir():
+        return ""
+    shift.say("publishing the site")
+    try:
+        html, warnings = tools.publish()
+    except MobileoptError as error:
+        shift.warn(f"the site was not published: {error}")
+        return ""
+    for warning in warnings:
+        shift.warn(f"while publishing: {warning}")
+    return str(html)
+
+
+def _report(
+    shift: Shift,
+    machines: Sequence[Machine],
+    findings: Sequence[Finding],
+    site: str,
+) -> Report:
+    recent = frozenset(shift.order[-shift.config.schedule.newest :])
+    of_interest = [
+        each
+        for each in changes(shift.config, shift.ledger)
+        if each.new or recent & {commit.hash for commit in each.candidates}
+    ]
+    done = measuring.measured(shift.store)
+    tip = shift.order[-1]
+    return Report(
+        title=shift.config.report.title,
+        started=datetime.fromtimestamp(shift.budget.start, UTC),
+        ended=datetime.fromtimestamp(shift.now(), UTC),
+        tip=tip,
+        subject=commits.describe(shift.config.repository_path, [tip])[tip].subject,
+        machines=tuple(
+            Row(
+                machine.name,
+                sum(name == machine.name for name, _ in shift.measured),
+                tip in done.get(machine.name, frozenset()),
+            )
+            for machine in machines
+        ),
+        changes=tuple(of_interest),
+        undecided=tuple(
+            (each.suspect, each.reason)
+            for each in findings
+            if each.result in ("unclear", "postponed")
+        ),
+        refuted=tuple((each.suspect, each.reason) for each in findings if each.result == "refuted"),
+        seen=tuple(_seen(shift, recent)),
+        left=tuple(shift.left),
+        warnings=tuple(shift.warnings),
+        site=site,
+    )
