@@ -21,7 +21,7 @@ def fetch(repository: Path, remote: str) -> str:
         return ""
     command = ["git", "-C", str(repository), "fetch", "--quiet", "--end-of-options", remote]
     # Nobody is there at night to type a password.
-    environment = os.environ | {
+    unattended = {
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_SSH_COMMAND": "ssh -oBatchMode=yes",
     }
