@@ -5,6 +5,7 @@ Prints tables as markdown. Examples:
     python -m benchmarks.verdicts detection
     python -m benchmarks.verdicts detection --seeds 10
     python -m benchmarks.verdicts comparison --part machine --minutes 8 --neighbours 2
+    python -m benchmarks.verdicts nightly
     python -m benchmarks.verdicts store_scale
 """
 
@@ -16,6 +17,7 @@ from importlib import import_module
 COMMANDS = {
     "comparison": "benchmarks.verdicts.comparison",
     "detection": "benchmarks.verdicts.detection",
+    "nightly": "benchmarks.verdicts.nightly",
     "store_scale": "benchmarks.verdicts.store_scale",
 }
 """Name to module; a module has `main(arguments) -> exit code`."""
