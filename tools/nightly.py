@@ -68,7 +68,7 @@ def run(config: Config, console: Console, clock: Callable[[], float] = time.time
 
     Raises OutputError when another nightly is at work, and what `night.run` raises.
     """
-    state = night.state_folder(config)
+    state = night.prepare(config)
     results = jobs.results_folder(config)
     with lock.held(state), console.status("starting") as status:
         orphans.adopt(state)

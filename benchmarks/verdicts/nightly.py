@@ -82,7 +82,9 @@ def _experiment(folder: Path, options: argparse.Namespace) -> int:
     good = True
     for night in range(1 + options.again):
         report, code, seconds = run_night(clone, config)
-        blamed = {c["hash"] for each in report["changes"] if each["new"] for c in each["candidates"]}
+        blamed = {
+            c["hash"] for each in report["changes"] if each["new"] for c in each["candidates"]
+        }
         expected = {slow} if slow and not night else set()
         good &= blamed == expected and code == (1 if expected else 0)
         print(f"night {night + 1}: exit code {code}, {seconds:.0f} s, {report['headline']}")
@@ -100,6 +102,9 @@ def scratch(clone: Path, count: int, slow: int) -> list[str]:
     """A clone of this checkout's last commit with `count` commits on top; their hashes."""
     _git(Path.cwd(), "clone", "--quiet", "--no-hardlinks", ".", str(clone))
     _git(clone, "checkout", "--quiet", "-B", "scratch")
+    # Its own results would be a history of this machine that no night here has measured.
+    _git(clone, "rm", "--quiet", "-r", "results")
+    _git(clone, "commit", "--quiet", "-m", "A history of its own")
     made: list[str] = []
     for number in range(1, count + 1):
         (clone / "SCRATCH").write_text(f"{number}\n")

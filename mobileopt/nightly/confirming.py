@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
@@ -44,27 +45,49 @@ def confirm(
 
 
 def unanswered(shift: Shift, found: Sequence[Suspect]) -> list[Suspect]:
-    """The suspicions that no earlier night has answered.
+    """The suspicions, or the parts of their spans, that no earlier night has answered.
 
-    A change that was found answers every suspicion around it, and a span in which nothing
-    changed answers those inside it; one that stayed unclear is tried a few nights more.
+    Changes that were found answer a suspicion as far as they explain its size: if they do not,
+    what lies between them is suspected. A span in which nothing changed answers those inside
+    it; one that stayed unclear is tried a few nights more.
     """
-    return [each for each in found if not _answered(shift, each)]
+    return [part for each in found for part in _parts(shift, each) if not _answered(shift, part)]
+
+
+def _parts(shift: Shift, suspect: Suspect) -> list[Suspect]:
+    """The spans between the changes inside a suspicion, itself if there is none."""
+    place = suspects.positions(shift.order)
+    good, bad = place[suspect.good], place[suspect.bad]
+    fields = {"machine": suspect.machine, "series": suspect.series, "worse": suspect.worse}
+    inside = [
+        record
+        for record in shift.ledger.of("change", **fields)
+        if all(good < place.get(commit, -1) <= bad for commit in record["candidates"])
+    ]
+    if not inside:
+        return [suspect]
+    explained = math.fsum(math.log(record["ratio"]) for record in inside)
+    rest = abs(math.log(suspect.after / suspect.before)) - abs(explained)
+    if rest < math.log1p(shift.config.confirm.threshold):
+        return []
+    starts = [good, *(place[record["candidates"][-1]] for record in inside)]
+    ends = [*(place[record["candidates"][0]] - 1 for record in inside), bad]
+    return [
+        replace(suspect, good=shift.order[start], bad=shift.order[end])
+        for start, end in zip(sorted(starts), sorted(ends), strict=True)
+        if start < end
+    ]
 
 
 def _answered(shift: Shift, suspect: Suspect) -> bool:
     place = suspects.positions(shift.order)
-    good, bad = place[suspect.good], place[suspect.bad]
     series = {"machine": suspect.machine, "series": suspect.series}
-    for record in shift.ledger.of("change", **series, worse=suspect.worse):
-        if all(good < place.get(commit, -1) <= bad for commit in record["candidates"]):
-            return True
     refuted = [
         (place[record["good"]], place[record["bad"]])
         for record in shift.ledger.of("judged", **series, result="refuted")
         if record["good"] in place and record["bad"] in place
     ]
-    if suspects.covered(good, bad, refuted):
+    if suspects.covered(place[suspect.good], place[suspect.bad], refuted):
         return True
     return attempts(shift, suspect) > shift.config.confirm.retries
 

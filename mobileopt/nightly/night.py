@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from mobileopt import commits
-from mobileopt.errors import MobileoptError
+from mobileopt.errors import MobileoptError, OutputError
 from mobileopt.nightly import confirming, measuring, repository, suspects
 from mobileopt.nightly.budget import Budget, next_time
 from mobileopt.nightly.config import Config
@@ -24,6 +25,8 @@ from mobileopt.store import Store
 
 STATE = ".nightly"
 """The folder of a nightly's memory, in the clone it measures."""
+
+_REMEMBERED = 7 * 86400.0  # seconds for which a change at an older commit is still looked into
 
 Clock = Callable[[], float]
 
@@ -47,6 +50,17 @@ def state_folder(config: Config) -> Path:
     return config.repository_path / STATE
 
 
+def prepare(config: Config) -> Path:
+    """Make that folder, which no `git status` shall show; raises OutputError."""
+    folder = state_folder(config)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written: {error}") from error
+    return folder
+
+
 def run(config: Config, tools: Tools) -> Report:
     """Measure what is new, make sure of what changed, publish, and say all of it.
 
@@ -57,8 +71,7 @@ def run(config: Config, tools: Tools) -> Report:
     machines = _machines(shift)
     measuring.measure(shift, measuring.missing(shift, machines))
     _backfill(shift, machines)
-    open_ones = confirming.unanswered(shift, _suspects(shift))
-    findings = confirming.confirm(shift, open_ones, machines)
+    findings = _confirm(shift, machines)
     site = _publish(shift, tools)
     return _report(shift, machines, findings, site)
 
@@ -110,10 +123,11 @@ def _backfill(shift: Shift, machines: Sequence[Machine]) -> None:
         return
     histories = shift.store.series(shift.order) if shift.store.path.is_dir() else []
     done = measuring.measured(shift.store)
+    found = [each for each in _suspects(shift) if each.worse]
     wanted: dict[Machine, list[str]] = {}
     for machine in machines:
-        own = [each for each in _suspects(shift) if each.machine == machine.name]
-        spread = suspects.gaps([each for each in own if each.worse], histories)
+        own = [each for each in found if each.machine == machine.name]
+        spread = suspects.gaps(own, histories)
         tried = set(done.get(machine.name, frozenset())) | set(measuring.failures(shift, machine))
         chosen = inside(shift.order, tried, spread, limit)
         if chosen:
@@ -121,10 +135,38 @@ def _backfill(shift: Shift, machines: Sequence[Machine]) -> None:
     measuring.measure(shift, wanted)
 
 
+def _confirm(shift: Shift, machines: Sequence[Machine]) -> list[Finding]:
+    """Inquire until nothing is left to ask: what one change does not explain may hold another."""
+    findings: list[Finding] = []
+    asked: set[tuple[str, ...]] = set()
+    while True:
+        found = confirming.unanswered(shift, _suspects(shift))
+        fresh = [each for each in found if _place(each) not in asked]
+        if not fresh:
+            return findings
+        asked |= {_place(each) for each in fresh}
+        findings += confirming.confirm(shift, fresh, machines)
+
+
+def _place(suspect: Suspect) -> tuple[str, ...]:
+    return suspect.machine, suspect.series, suspect.good, suspect.bad
+
+
+def _recent(shift: Shift) -> frozenset[str]:
+    """The newest commits, and older ones that a nightly of the last days has measured."""
+    since = shift.now() - _REMEMBERED
+    lately = {
+        record["commit"]
+        for record in shift.ledger.of("took", what="measure", fault="")
+        if record["at"] >= since
+    }
+    return frozenset(lately) | frozenset(shift.order[-shift.config.schedule.newest :])
+
+
 def _suspects(shift: Shift) -> list[Suspect]:
     if not shift.store.path.is_dir():
         return []
-    recent = frozenset(shift.order[-shift.config.schedule.newest :])
+    recent = _recent(shift)
     detection = shift.config.detection
     return suspects.find(
         shift.store.series(shift.order),
@@ -134,7 +176,7 @@ def _suspects(shift: Shift) -> list[Suspect]:
     )
 
 
-def _seen(shift: Shift, recent: frozenset[str]) -> list[Suspect]:
+def _seen(shift: Shift, recent: AbstractSet[str]) -> list[Suspect]:
     if not shift.store.path.is_dir():
         return []
     detection = shift.config.detection
@@ -167,7 +209,7 @@ def _report(
     findings: Sequence[Finding],
     site: str,
 ) -> Report:
-    recent = frozenset(shift.order[-shift.config.schedule.newest :])
+    recent = _recent(shift)
     of_interest = [
         each
         for each in changes(shift.config, shift.ledger)

@@ -10,14 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from statistics import median
+from itertools import pairwise, product
+from statistics import fmean, median
+from typing import NamedTuple
 
 from mobileopt.changes import find
 
 _ASSUMED = 0.02  # noise between runs, where fewer than four results cannot tell it
 _FINEST = 0.002  # no machine repeats better between runs
-_NEAREST = 30  # results a level is taken from
+_FEW, _LOUDEST = 8, 0.05  # of so few results a step would be taken for noise
+_WINDOWS = (3, 30)  # results on each side a level is taken from: short ones see what was reverted
 AROUND = 2
 """Results by which the place of a suspected change may be off, on either side."""
 
@@ -61,43 +63,58 @@ def steps(values: Sequence[float], *, min_effect: float, sensitivity: float) -> 
     hardly enter. Changes of which `mobileopt.changes` is sure are added where this missed them.
     """
     logs = [math.log(value) for value in values]
-    found = _segment(logs, 0, len(logs), _noise(logs), math.log1p(min_effect), sensitivity)
+    found = _split(logs, 0, len(logs), _noise(logs), math.log1p(min_effect), sensitivity)
     for point in find(list(values), min_effect=min_effect):
-        if all(abs(point.index - step.index) > AROUND for step in found):
-            size = math.log(point.ratio)
-            z = sensitivity * math.copysign(1, size)
-            found.append(_bounded(point.index, point.before, point.after, z, found, len(logs)))
-    return sorted(found, key=lambda step: step.index)
+        z = math.copysign(sensitivity, math.log(point.ratio))
+        found.append(_Split(point.index, math.log(point.before), math.log(point.after), z))
+    return _bounded(_strongest(found), len(logs))
 
 
-def _segment(
+class _Split(NamedTuple):
+    """Position of the first value of the new level, both levels as logarithms, and z."""
+
+    index: int
+    low: float
+    high: float
+    z: float
+
+
+def _split(
     logs: Sequence[float], start: int, stop: int, sigma: float, effect: float, least: float
-) -> list[Step]:
-    best: Step | None = None
-    for index in range(start + 1, stop):
-        before, after = logs[max(start, index - _NEAREST) : index], logs[index:stop][:_NEAREST]
+) -> list[_Split]:
+    best, most = None, 0.0
+    for index, window in product(range(start + 1, stop), _WINDOWS):
+        before, after = logs[max(start, index - window) : index], logs[index:stop][:window]
         low, high = median(before), median(after)
-        z = (high - low) / (sigma * math.sqrt(1 / len(before) + 1 / len(after)))
-        passes = abs(high - low) >= effect and abs(z) >= least
-        if passes and (best is None or abs(z) > abs(best.z)):
-            best = Step(index, start, stop, math.exp(low), math.exp(high), z)
+        width = math.sqrt(1 / len(before) + 1 / len(after))
+        z = (high - low) / (sigma * width)
+        # Medians say whether: one outlier is no change. Means say where: medians hardly move
+        # when one value comes to the wrong side.
+        score = abs(fmean(after) - fmean(before)) / width
+        if abs(high - low) >= effect and abs(z) >= least and score > most:
+            best, most = _Split(index, low, high, z), score
     if best is None:
         return []
-    left = _segment(logs, start, best.index, sigma, effect, least)
-    right = _segment(logs, best.index, stop, sigma, effect, least)
-    # Its neighbours bound how far a value may be taken from on either side.
-    begin = left[-1].index if left else start
-    end = right[0].index if right else stop
-    here = Step(best.index, begin, end, best.before, best.after, best.z)
-    return [*left, here, *right]
+    left = _split(logs, start, best.index, sigma, effect, least)
+    return [*left, best, *_split(logs, best.index, stop, sigma, effect, least)]
 
 
-def _bounded(
-    index: int, before: float, after: float, z: float, others: Sequence[Step], length: int
-) -> Step:
-    start = max((step.index for step in others if step.index < index), default=0)
-    stop = min((step.index for step in others if step.index > index), default=length)
-    return Step(index, start, stop, before, after, z)
+def _strongest(found: Sequence[_Split]) -> list[_Split]:
+    """Without those that a stronger one of the same direction beside them stands for."""
+    kept: list[_Split] = []
+    for each in sorted(found, key=lambda split: -abs(split.z)):
+        if all(abs(each.index - other.index) > AROUND or each.z * other.z < 0 for other in kept):
+            kept.append(each)
+    return sorted(kept)
+
+
+def _bounded(splits: Sequence[_Split], length: int) -> list[Step]:
+    """Steps that know how far values may be taken from: up to the next step on either side."""
+    borders = [0, *(each.index for each in splits), length]
+    return [
+        Step(each.index, start, stop, math.exp(each.low), math.exp(each.high), each.z)
+        for each, start, stop in zip(splits, borders, borders[2:], strict=False)
+    ]
 
 
 def _noise(logs: Sequence[float]) -> float:
@@ -106,4 +123,5 @@ def _noise(logs: Sequence[float]) -> float:
     if len(jumps) < 3:
         return _ASSUMED
     # The lower of two middles: with few results a step must not become the noise.
-    return max(_FINEST, 1.4826 * jumps[(len(jumps) - 1) // 2] / math.sqrt(2))
+    sigma = max(_FINEST, 1.4826 * jumps[(len(jumps) - 1) // 2] / math.sqrt(2))
+    return min(sigma, _LOUDEST) if len(logs) < _FEW else sigma
