@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-PASS = "mobileopt/optimizations/fuse_modules.py"
+REWRITTEN = "mobileopt/optimizations/fuse_modules.py"
 MODEL = "annotated_conv_bn_relu"
 RECIPES = ("fused-float-nchw-mobile", "unfused-float-nchw-mobile")
 HOST = rf"^(latency\.time_forward|size\.track_artifact)\('{MODEL}', '({'|'.join(RECIPES)})'\)"
@@ -109,7 +109,7 @@ def scratch(clone: Path, count: int, slow: int) -> list[str]:
     for number in range(1, count + 1):
         (clone / "SCRATCH").write_text(f"{number}\n")
         if number == slow:
-            _slow_down(clone / PASS)
+            _slow_down(clone / REWRITTEN)
         _git(clone, "add", "-A")
         subject = "Fused models doubt themselves" if number == slow else f"Change number {number}"
         _git(clone, "commit", "--quiet", "-m", subject)

@@ -94,8 +94,7 @@ class Shift:
 
 
 def _safe(name: str) -> Path:
-    """A path of a result file below its store: ``machine/file`` or ``file``; raises StoreError."""
-    *folders, file = Path(name).parts
-    return Path(*map(check_machine, folders[:1]), check_machine(file)) if len(folders) < 2 else (
-        Path(check_machine(name))
-    )  # fmt: skip
+    """A result file's path below its store, ``machine/file`` or ``file``; raises StoreError."""
+    folder, slash, file = name.rpartition("/")
+    checked = Path(check_machine(folder)) if slash else Path()
+    return checked / check_machine(file)

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
 from statistics import fmean, median
-from typing import NamedTuple
 
 from mobileopt.changes import find
 
@@ -70,7 +69,8 @@ def steps(values: Sequence[float], *, min_effect: float, sensitivity: float) -> 
     return _bounded(_strongest(found), len(logs))
 
 
-class _Split(NamedTuple):
+@dataclass(frozen=True, order=True)
+class _Split:
     """Position of the first value of the new level, both levels as logarithms, and z."""
 
     index: int

@@ -1,10 +1,13 @@
 import dataclasses
+from concurrent.futures import Future
+from datetime import datetime
 
 import pytest
 
-from mobileopt.nightly import night
+from mobileopt.errors import StoreError
+from mobileopt.nightly import judgement, night
 from mobileopt.nightly.config import Phones
-from mobileopt.nightly.jobs import Machine
+from mobileopt.nightly.jobs import Machine, Outcome
 from mobileopt.store import Store
 from nightly.laboratory import HOST, RECIPES, Killed, Laboratory
 
@@ -143,8 +146,6 @@ def test_when_the_time_is_up_the_night_ends_and_says_what_was_left(lab):
 
 
 def next_hour(lab):
-    from datetime import datetime
-
     return f"{datetime.fromtimestamp(lab.time + 3600).astimezone():%H:%M}"
 
 
@@ -217,21 +218,18 @@ def test_a_suspicion_on_a_phone_that_is_gone_stays_open(tmp_path):
     assert blamed(lab.night()) == {("pixel-8-R58M", RECIPES[0], lab.commits[6])}
 
 
-def test_what_moved_on_one_machine_without_a_commit_is_refuted_after_a_few_looks(tmp_path):
-    lab = Laboratory(tmp_path / "lab")
-    measure, count = lab.latency, iter(range(1000))
+def test_what_moved_without_a_commit_is_measured_again_a_few_times_and_refuted(lab):
+    true, count = lab.latency, iter(range(1000))
 
-    # From the fifth measurement on this machine is slower at everything.
-    def latency(machine, recipe, commit):
-        return measure(machine, recipe, commit) * (1.2 if next(count) < 10 else 1.0)
-
-    lab.latency = latency
-    lab.compare_latency = measure
-    for _ in range(5):
-        lab.night()
-    lab.latency = measure
+    # Newest first: the older half of the commits is measured after the machine slowed down.
+    lab.latency = lambda *of: true(*of) * (0.8 if next(count) < 10 else 1.0)
+    lab.compare = lambda job: judgement.IDENTICAL.as_dict()
     report = lab.night()
-    assert report.regressions == ()
+    assert (report.changes, report.exit_code) == ((), 0)
+    assert len(report.refuted) == 2
+    compared = len([job for job in lab.done if job.kind == "compare"])
+    lab.night()
+    assert len([job for job in lab.done if job.kind == "compare"]) == compared
 
 
 def test_a_repository_that_cannot_be_fetched_is_measured_all_the_same(lab):
@@ -245,31 +243,28 @@ def test_a_repository_that_cannot_be_fetched_is_measured_all_the_same(lab):
 
 
 def test_results_that_come_as_files_are_merged_into_the_store(lab):
-    from mobileopt.nightly.jobs import Outcome
-
     other = Laboratory(lab.folder.parent / "other", count=1)
     other.commits = lab.commits
-    plain = lab.submit
 
     def submit(job):
-        if job.kind != "measure":
-            return plain(job)
         other.measure(job)
         results = other.folder / "results"
-        found = {
-            str(path.relative_to(results)): path.read_text()
-            for path in [*results.glob(f"host/{job.commit[:8]}*"), *results.glob("host/machine.json"),
-                         *results.glob("benchmarks.json")]
-        }  # fmt: skip
-        future = plain.__self__  # keep the clock going
-        future.time += 1
-        from concurrent.futures import Future
-
+        names = ("benchmarks.json", "host/machine.json", f"host/{job.commit[:8]}-py3.11.json")
         done = Future()
-        done.set_result(Outcome(job, files=found))
+        done.set_result(Outcome(job, files={each: (results / each).read_text() for each in names}))
         return done
 
     lab.submit = submit
-    report = lab.night()
-    assert report.exit_code == 0
+    assert lab.night().exit_code == 0
     assert len(Store(lab.folder / "results").series(lab.commits)[0]) == 10
+
+
+def test_a_file_that_would_leave_the_store_is_refused(lab):
+    def submit(job):
+        done = Future()
+        done.set_result(Outcome(job, files={"../evil.json": "{}"}))
+        return done
+
+    lab.submit = submit
+    with pytest.raises(StoreError):
+        lab.night()
