@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mobileopt.errors import DeviceError, InputError, MobileoptError, OutputError, StoreError
+from mobileopt.errors import DeviceError, MobileoptError, OutputError, ProgramError, StoreError
 from mobileopt.nightly import sessions
 from mobileopt.nightly.config import Config
 from mobileopt.nightly.exports import Exports
@@ -49,10 +49,29 @@ class LocalLab:
 
     config: Config
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(32))
+    _absent: dict[str, str] = field(default_factory=dict[str, str])
 
     def machines(self) -> list[Machine]:
         """This host, if it is to be measured, and the phones found now."""
-        return [Machine(bench.register_machine())] if self.config.host.enabled else []
+        host = [Machine(bench.register_machine())] if self.config.host.enabled else []
+        return [*host, *self._phones()]
+
+    def absent(self) -> dict[str, str]:
+        """Phones that are asked for and cannot be used, by serial, each with the reason."""
+        return dict(self._absent)
+
+    def _phones(self) -> list[Machine]:
+        if not self.config.phones.enabled:
+            return []
+        from mobileopt.nightly import phones
+
+        try:
+            found = phones.present(self.config.phones, phones.server(self.config.phones))
+        except DeviceError as error:
+            self._absent = dict.fromkeys(self.config.phones.serials or ["phones"], str(error))
+            return []
+        self._absent = found.absent
+        return [Machine(device.name, device.serial) for device, _ in found.usable]
 
     def together(self, machines: Sequence[Machine]) -> list[list[Machine]]:
         """The host alone, for what runs on phones would disturb it; then all phones at once."""
@@ -66,13 +85,17 @@ class LocalLab:
 
 
 def _fault(error: MobileoptError) -> Fault:
-    mine = isinstance(error, DeviceError | StoreError | OutputError)
-    return "machine" if mine else "commit"
+    if isinstance(error, ProgramError):  # of the artifact, not of the phone it ran on
+        return "commit"
+    return "machine" if isinstance(error, DeviceError | StoreError | OutputError) else "commit"
 
 
 def _measure(config: Config, job: Job) -> Outcome:
     if job.machine.is_phone:
-        raise InputError("phones are not measured yet")
+        from tools import _night_phones
+
+        _night_phones.measure(config, job, results_folder(config))
+        return Outcome(job)
     started, said = time.monotonic(), io.StringIO()
     try:
         bench.run(
@@ -107,9 +130,13 @@ def _log(config: Config, job: Job, text: str) -> None:
 def _compare(config: Config, job: Job) -> Outcome:
     state = state_folder(config)
     exports = Exports(config.repository_path, state / "exports")
+    raw = state / "sessions"
     if job.machine.is_phone:
-        raise InputError("phones are not compared yet")
-    session = sessions.on_host(config.confirm, state / "sessions", lambda: None)
+        from tools import _night_phones
+
+        session = _night_phones.session(config, job, raw)
+    else:
+        session = sessions.on_host(config.confirm, raw, lambda: None)
     judged = sessions.judge(job, exports, config.confirm.threshold, session)
     return Outcome(job, found=judged.as_dict())
 

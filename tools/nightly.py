@@ -7,6 +7,7 @@ goes on where it was: run it again.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -70,7 +71,11 @@ def run(config: Config, console: Console, clock: Callable[[], float] = time.time
     """
     state = night.prepare(config)
     results = jobs.results_folder(config)
-    with lock.held(state), console.status("starting") as status:
+    with (
+        lock.held(state),
+        contextlib.chdir(config.repository_path),  # asv and the collection work where they stand
+        console.status("starting") as status,
+    ):
         orphans.adopt(state)
         lab = _lab(config)
         tools = Tools(lab, results, _publisher(config, console), _voice(console, status), clock)

@@ -96,6 +96,13 @@ class Lab(Protocol):
         """The machines that can be used now."""
         ...
 
+    def absent(self) -> dict[str, str]:
+        """Phones that are asked for and cannot be used, by serial, each with the reason.
+
+        Asked after `machines`.
+        """
+        ...
+
     def together(self, machines: Sequence[Machine]) -> list[list[Machine]]:
         """Groups of machines that may work at the same time without disturbing each other."""
         ...

@@ -105,14 +105,16 @@ def _shift(config: Config, tools: Tools) -> Shift:
 
 
 def _machines(shift: Shift) -> list[Machine]:
+    """The machines to use tonight: a phone that is not there counts as failing once."""
     machines: list[Machine] = []
-    standings = shift.quarantine.standings()
     for machine in shift.lab.machines():
-        if shift.quarantine.is_out(machine.serial, shift.now()):
-            reason = standings[machine.serial].reason
-            shift.warn(f"{machine.name} is in quarantine: {reason}")
-        else:
+        if not shift.in_quarantine(machine.serial, machine.name):
             machines.append(machine)
+    for serial, reason in shift.lab.absent().items():
+        if not shift.in_quarantine(serial, serial):
+            shift.missing.append(serial)
+            shift.warn(f"{serial} cannot be used: {reason}")
+            shift.quarantine.strike(serial, reason, shift.now())
     return machines
 
 
@@ -230,7 +232,8 @@ def _report(
                 tip in done.get(machine.name, frozenset()),
             )
             for machine in machines
-        ),
+        )
+        + tuple(Row(serial, 0, has_tip=False) for serial in shift.missing),
         changes=tuple(of_interest),
         undecided=tuple(
             (each.suspect, each.reason)

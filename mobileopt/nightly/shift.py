@@ -21,7 +21,8 @@ class Shift:
     """One night. `order` are the branch's commits, oldest first; `clock` gives seconds since 1970.
 
     `left` is what there was no time or no machine for, `warnings` what a reader should know,
-    `measured` the machine and commit of each finished measurement.
+    `measured` the machine and commit of each finished measurement, `missing` the serials of
+    phones that are not here.
     """
 
     config: Config
@@ -36,6 +37,7 @@ class Shift:
     left: list[str] = field(default_factory=list[str])
     warnings: list[str] = field(default_factory=list[str])
     measured: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    missing: list[str] = field(default_factory=list[str])
 
     def seconds_left(self) -> float | None:
         """Until the end of the night; None for no end."""
@@ -48,6 +50,14 @@ class Shift:
         if not self.budget.fits(self.now(), self._usual(job), measuring=measuring):
             return "no time was left"
         return ""
+
+    def in_quarantine(self, serial: str, name: str) -> bool:
+        """Whether a phone is to be left alone; says so, with the reason."""
+        if not serial or not self.quarantine.is_out(serial, self.now()):
+            return False
+        reason = self.quarantine.standings()[serial].reason
+        self.warn(f"{name} is in quarantine: {reason}")
+        return True
 
     def keep(self, outcome: Outcome) -> None:
         """Put an outcome's results into the store and into the ledger, and count phones' faults."""

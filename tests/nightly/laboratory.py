@@ -62,7 +62,7 @@ class Laboratory:
         self.folder = folder
         self.commits = repository(folder / "clone", count)
         self.factors = {}
-        self.here = list(machines)
+        self.here, self.gone = list(machines), {}
         self.noise = noise
         self.done = []
         self.time = START.timestamp()
@@ -91,6 +91,9 @@ class Laboratory:
 
     def machines(self):
         return list(self.here)
+
+    def absent(self):
+        return self.gone
 
     def together(self, machines):
         return [[each] for each in machines if not each.is_phone] + [

@@ -205,6 +205,18 @@ def test_a_phone_that_fails_three_times_is_left_alone_until_it_is_released(tmp_p
     assert {name for name, _ in lab.measured()} == {each.name for each in EVERYWHERE}
 
 
+def test_a_phone_that_is_not_there_is_told_until_it_is_in_quarantine(tmp_path):
+    lab = Laboratory(tmp_path / "lab")
+    lab.gone = {"R58M": "it is offline; unplug it and plug it in again"}
+    for _ in range(3):
+        report = lab.night()
+        assert report.exit_code == 2
+        assert any("R58M cannot be used: it is offline" in each for each in report.warnings)
+    report = lab.night()
+    assert report.exit_code == 0
+    assert any("R58M is in quarantine: it is offline" in each for each in report.warnings)
+
+
 def test_a_suspicion_on_a_phone_that_is_gone_stays_open(tmp_path):
     lab = Laboratory(tmp_path / "lab", machines=EVERYWHERE)
     lab.slow(6, machines=[PHONES[0]])
