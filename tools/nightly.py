@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from mobileopt.nightly.config import NAME, Config
 from mobileopt.nightly.jobs import Lab
 from mobileopt.nightly.ledger import Ledger
 from mobileopt.nightly.night import Tools
-from mobileopt.nightly.report import Change, Report
+from mobileopt.nightly.report import EXIT_CODES, Change, Report
 from tools import _night_jobs as jobs
 from tools.publish import publish
 
@@ -53,6 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MobileoptError as error:
         print(f"nightly: {error}", file=sys.stderr)
         return error.exit_code
+    except Exception:
+        # Python's own exit code for it would be 1, and nobody has confirmed a regression.
+        traceback.print_exc()
+        return EXIT_CODES["undecided"]
     except KeyboardInterrupt:
         print("nightly: stopped; run it again to go on", file=sys.stderr)
         return 130

@@ -2,6 +2,8 @@
 
     python -m benchmarks.verdicts nightly                     # this host
     python -m benchmarks.verdicts nightly --commits 10 --slow 6 --again 10
+    python -m benchmarks.verdicts nightly --phones 2          # and two phones on loopback
+    python -m benchmarks.verdicts nightly --phones 2 --stand-in --no-host
     python -m benchmarks.verdicts nightly --folder scratch --keep
 
 Clones the last commit of this checkout into a scratch folder, commits `--commits` times on top of
@@ -20,7 +22,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,21 @@ class _Doubting(nn.Module):
         return y + 0.0 * y.sigmoid()
 '''
 
+_STAND_IN = """#!/bin/sh
+for word in "$@"; do
+  case "$word" in --iter=*) iter=${word#*=};; --model=*) model=${word#*=};; esac
+done
+size=$(wc -c < "$model") || exit 134
+i=0
+echo "Main runs."
+while [ $i -lt $iter ]; do
+  value=$((size / 4 + i % 7))
+  echo "PyTorchObserver {\\"type\\": \\"NET\\", \\"unit\\": \\"us\\", \\"metric\\": \\"latency\\", \\"value\\": \\"$value\\"}"
+  i=$((i + 1))
+done
+echo "Main run finished. Microseconds per iter: $((size / 4 + 3)). Iters per second: 1000"
+"""  # noqa: E501
+
 
 def main(arguments: list[str]) -> int:
     """Run the experiment; 0 when exactly the slow commit was reported."""
@@ -69,6 +87,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--slow", type=int, default=6, help="which of them; 0 for none (6)")
     parser.add_argument("--again", type=int, default=1, help="further nights, same commits (1)")
     parser.add_argument("--launches", type=int, default=12, help="of each session (12)")
+    parser.add_argument("--phones", type=int, default=0, help="phones on loopback (0)")
+    parser.add_argument(
+        "--stand-in",
+        action="store_true",
+        help="phones take time by a model's size, not by running it: shows the way, not the times",
+    )
+    parser.add_argument("--no-host", action="store_true", help="phones only")
     parser.add_argument("--folder", help="where to work; must not exist")
     parser.add_argument("--keep", action="store_true", help="leave the folder there")
     return parser
@@ -78,24 +103,85 @@ def _experiment(folder: Path, options: argparse.Namespace) -> int:
     clone = folder / "clone"
     commits = scratch(clone, options.commits, options.slow)
     slow = commits[options.slow - 1] if options.slow else ""
-    config = configure(folder, options.commits, options.launches)
-    good = True
-    for night in range(1 + options.again):
-        report, code, seconds = run_night(clone, config)
-        blamed = {
-            c["hash"] for each in report["changes"] if each["new"] for c in each["candidates"]
-        }
-        expected = {slow} if slow and not night else set()
-        good &= blamed == expected and code == (1 if expected else 0)
-        print(f"night {night + 1}: exit code {code}, {seconds:.0f} s, {report['headline']}")
-        for each in report["changes"]:
-            print("   ", _sentence(each))
-        for each in report["refuted"] + report["undecided"]:
-            print(f"    {each['variant']} at {each['first'][:8]}: {each['reason']}")
+    with connected(folder, options.phones) as phones:
+        program = stand_in(folder) if options.stand_in else running(folder)
+        config = configure(folder, options, phones, program)
+        good = True
+        for night in range(1 + options.again):
+            report, code, seconds = run_night(clone, config)
+            expected = slow if not night else ""
+            good &= as_expected(report, code, expected, options)
+            print(f"night {night + 1}: exit code {code}, {seconds:.0f} s, {report['headline']}")
+            tell(report)
     print("as it should be" if good else f"NOT as it should be; the slow commit is {slow[:8]}")
     if options.keep:
         print(folder)
     return 0 if good else 1
+
+
+def as_expected(report: dict[str, Any], code: int, slow: str, options: argparse.Namespace) -> bool:
+    """Whether a night blamed the slow commit alone, and on every machine it was measured on."""
+    told = [each for each in report["changes"] if each["new"]]
+    blamed = {commit["hash"] for each in told for commit in each["candidates"]}
+    timed = {each["machine"] for each in told if each["metric"] == "latency.time_forward"}
+    machines = options.phones + (not options.no_host)
+    if not slow:
+        return not told and code == 0
+    return blamed == {slow} and len(timed) == machines and code == 1
+
+
+def tell(report: dict[str, Any]) -> None:
+    """What a night reported, a line each."""
+    for each in report["changes"]:
+        print("   ", _sentence(each))
+    for each in report["refuted"] + report["undecided"]:
+        print(f"    {each['variant']} at {each['first'][:8]}: {each['reason']}")
+    for each in report["warnings"]:
+        print(f"    {each}")
+
+
+@contextmanager
+def connected(folder: Path, count: int) -> Iterator[dict[str, Any]]:
+    """`count` phones on loopback behind an adb server of their own, as a [phones] section."""
+    if not count:
+        yield {"enabled": False}
+        return
+    from tests.loopback.adbd import Adbd
+    from tests.loopback.root import Root
+    from tests.loopback.server import adb_server
+
+    home = folder / "adb"
+    home.mkdir(parents=True)
+    with adb_server(home) as port:
+        phones = [Adbd(Root(folder / f"phone{n}", f"PHONE{n}")) for n in range(1, count + 1)]
+        yield {
+            "enabled": True,
+            "serials": [f"PHONE{n}" for n in range(1, count + 1)],
+            "adb_host": "127.0.0.1",
+            "adb_port": port,
+            "connect": [each.address for each in phones],
+            "variants": [f"{MODEL}/{recipe}" for recipe in RECIPES],
+        }
+        for each in phones:
+            each.power_off()
+
+
+def running(folder: Path) -> Path:
+    """A program for loopback phones that really runs the model, with this interpreter."""
+    text = Path("tests/loopback/speed_benchmark_torch.py").read_text()
+    return _program(folder, f"#!{sys.executable}\n{text}")
+
+
+def stand_in(folder: Path) -> Path:
+    """A program that takes a quarter of a microsecond a byte of the model."""
+    return _program(folder, _STAND_IN)
+
+
+def _program(folder: Path, text: str) -> Path:
+    path = folder / "speed_benchmark_torch"
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
 
 
 def scratch(clone: Path, count: int, slow: int) -> list[str]:
@@ -124,24 +210,25 @@ def _slow_down(path: Path) -> None:
     path.write_text(text.replace(last, last.replace("(result,", "(_Doubting(result),")) + _SLOWER)
 
 
-def configure(folder: Path, newest: int, launches: int) -> Path:
+def configure(
+    folder: Path, options: argparse.Namespace, phones: dict[str, Any], program: Path
+) -> Path:
     """A nightly.toml for the clone in `folder`; nothing else is measured than two variants."""
-    text = f"""
-[repository]
-path = "clone"
-[schedule]
-newest = {newest}
-[host]
-benchmarks = {json.dumps(HOST)}
-[confirm]
-launches = {launches}
-[site]
-html = "site"
-[report]
-folder = "report"
-"""
+    sections: dict[str, dict[str, Any]] = {
+        "repository": {"path": "clone"},
+        "schedule": {"newest": options.commits},
+        "host": {"enabled": not options.no_host, "benchmarks": HOST},
+        "phones": phones | {"programs": [str(program)]},
+        "confirm": {"launches": options.launches},
+        "site": {"html": "site"},
+        "report": {"folder": "report"},
+    }
+    lines: list[str] = []
+    for name, keys in sections.items():
+        # What JSON writes for texts, numbers, booleans and lists of texts is TOML as well.
+        lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())]
     path = folder / "nightly.toml"
-    path.write_text(text)
+    path.write_text("\n".join(lines) + "\n")
     return path
 
 
@@ -149,7 +236,8 @@ def run_night(
     clone: Path, config: Path, extra: Sequence[str] = ()
 ) -> tuple[dict[str, Any], int, float]:
     """One nightly as a program; its report, exit code and seconds."""
-    environment = os.environ | {"PYTHONPATH": str(clone)}
+    cache = config.parent / "cache"
+    environment = os.environ | {"PYTHONPATH": str(clone), "XDG_CACHE_HOME": str(cache)}
     command = [sys.executable, "-m", "tools.nightly", "--config", str(config), "--json", *extra]
     started = time.monotonic()
     done = subprocess.run(
