@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +150,86 @@ def optimization(model: str, name: str) -> Callable[[], object]:
     word = next(each for each in recipes.WORDS if each.name == name)
     assert workshop.calibration  # made before the clock starts
     return lambda: build.apply_pass(workshop, word, module)
+
+
+@cache
+def inspected(folder: str, model: str, recipe: str) -> dict[str, Any]:
+    """What `mobileopt inspect` says of an artifact; n/a, with the reason, where it cannot run.
+
+    Artifacts are inspected in the groups they are exported in, in one process each.
+    """
+    artifact = skip_or_export(folder, model, recipe)
+    told = artifact.with_name("inspected-" + _group_file(recipe))
+    if not told.exists():
+        _inspect_group(artifact.parent, recipe, told)
+    found = json.loads(told.read_text())[recipe]
+    if "refused" in found:
+        raise NotImplementedError(found["refused"])
+    return found
+
+
+def _inspect_group(folder: Path, recipe: str, told: Path) -> None:
+    try:
+        from mobileopt.inspector import inspect
+    except ImportError as error:
+        raise NotImplementedError("this commit cannot inspect an artifact") from error
+    group = [each for each in RECIPES if _group_file(each) == _group_file(recipe)]
+    made = [each for each in group if (folder / each).is_dir()]
+    found = inspect([folder / each for each in made])
+    told.write_text(json.dumps(dict(zip(made, found, strict=True))))
+
+
+def flops(folder: str, model: str, recipe: str) -> int:
+    """FLOPs of a forward pass; n/a, with the reason, where packed weights hide their shapes."""
+    found = inspected(folder, model, recipe)
+    if found["flops"] is None:
+        raise NotImplementedError(found["flops_unknown"])
+    return found["flops"]
+
+
+COUNTED_MODELS = ["annotated_conv_bn_relu", "mobilenet_v2"]
+COUNTED_RECIPES = [
+    "unfused-float-nchw-eager",
+    "unfused-float-nchw-torchscript",
+    "fx-float-nchw-torchscript",
+    "unfused-float-nchw-mobile",
+    "unfused-float-nhwc-mobile",
+    "fused-int8_x86-nhwc-mobile",
+]
+"""Whose instructions are counted: a pass takes a hundred times as long under callgrind."""
+
+
+@cache
+def instructions(folder: str, model: str, recipe: str) -> int:
+    """Instructions of a forward pass; n/a, with the reason, where they cannot be counted.
+
+    All that are counted are counted in one process: importing torch there takes minutes.
+    """
+    skip_or_export(folder, model, recipe)
+    told = Path(folder) / "instructions.json"
+    if not told.exists():
+        told.write_text(json.dumps(_count_instructions(folder)))
+    return json.loads(told.read_text())[model][recipe]
+
+
+def _count_instructions(folder: str) -> dict[str, dict[str, int]]:
+    try:
+        from mobileopt.metrics import instructions as metric
+    except ImportError as error:
+        raise NotImplementedError("this commit cannot count instructions") from error
+    if reason := metric.missing():
+        raise NotImplementedError(reason)
+    made = exported(folder, COUNTED_MODELS, COUNTED_RECIPES)
+    counts: dict[str, dict[str, int]] = {model: {} for model in COUNTED_MODELS}
+    for (model, recipe), count in zip(made, metric.count(list(made.values())), strict=True):
+        counts[model][recipe] = count
+    return counts
+
+
+def exported(folder: str, models: list[str], recipes: list[str]) -> dict[tuple[str, str], Path]:
+    """The artifacts of all combinations, less those that are n/a."""
+    made: dict[tuple[str, str], Path] = {}
+    for model, recipe in product(models, recipes):
+        with suppress(NotImplementedError):
+            made[model, recipe] = skip_or_export(folder, model, recipe)
+    return made

@@ -9,11 +9,19 @@ from importlib import import_module
 
 from mobileopt.errors import MobileoptError
 
-COMMANDS = ("list", "export", "compare")
+COMMANDS = (
+    "list",
+    "export",
+    "compare",
+    "tune",
+    "inspect",
+    "check",
+)
 
 _EPILOG = """examples:
   mobileopt list                        the models, the words of a recipe
   mobileopt compare mobilenet_v2        which variant pays on this machine
+  mobileopt tune mobilenet_v2           the fastest that keeps a fidelity
   mobileopt export resnet18 --recipe fx-float-nhwc-mobile -o artifacts
 
 exit codes: 0 done, 2 something was wrong and one sentence says what, 130 stopped by Ctrl-C

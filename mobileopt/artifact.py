@@ -15,6 +15,8 @@ from mobileopt.variant import Variant
 
 MANIFEST = "manifest.json"
 SCHEMA = 1
+SYNTHETIC = "synthetic:2000"
+"""The inputs on which fidelity is judged unless the user brings some: seeded, not real."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,15 @@ class Fidelity:
 
     `noise` is the root mean square of the error over that of the reference; its SQNR in
     decibels is ``-20 log10(noise)``. `top1_agreement` is a fraction of the inputs and
-    `max_relative_error` is relative to the largest reference output.
+    `max_relative_error` is relative to the largest reference output. `source` says where the
+    `inputs` it was judged on are from.
     """
 
     noise: float
     top1_agreement: float
     max_relative_error: float
     inputs: int
+    source: str = SYNTHETIC
 
 
 @dataclass(frozen=True)

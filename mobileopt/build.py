@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -17,27 +17,34 @@ import torch
 from torch import Tensor, nn
 
 from mobileopt import artifact, fidelity, recipes
-from mobileopt.artifact import Artifact, Input
-from mobileopt.errors import CapabilityError, OutputError
+from mobileopt.artifact import SYNTHETIC, Artifact, Input
+from mobileopt.errors import CapabilityError, CombinationError, OutputError
 from mobileopt.network import Network
 from mobileopt.optimizations import convert_channels_last
 from mobileopt.optimizations.result import Result
+from mobileopt.own import data
+from mobileopt.own.data import Data
+from mobileopt.own.running import sentence
 from mobileopt.quantized_engine import engine as quantized_engine
 from mobileopt.variant import Recipe, Variant
 
 _CALIBRATION_SEED = 1_000
-_CALIBRATION_BATCHES = 8
-_CALIBRATION_BATCH = 4
-_FIDELITY_SEED = 2_000
+_CALIBRATION_INPUTS = 32
+_FIDELITY_SEED = int(SYNTHETIC.rpartition(":")[2])
 _FIDELITY_INPUTS = 16
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """A network with what all of its variants share: calibration and reference answers."""
+    """A network with what all of its variants share: calibration and reference answers.
+
+    `own_calibration` and `own_evaluation` are the user's data instead of synthetic inputs.
+    """
 
     network: Network
     batch: int = 1
+    own_calibration: Data | None = None
+    own_evaluation: Data | None = None
 
     @property
     def example_inputs(self) -> tuple[Tensor, ...]:
@@ -45,22 +52,41 @@ class Workshop:
         return self.network.example_inputs(self.batch, seed=0)
 
     @cached_property
-    def calibration(self) -> list[tuple[Tensor, ...]]:
-        """Seeded synthetic batches, none of which `questions` holds."""
-        seeds = range(_CALIBRATION_SEED, _CALIBRATION_SEED + _CALIBRATION_BATCHES)
-        return [self.network.example_inputs(_CALIBRATION_BATCH, seed) for seed in seeds]
+    def calibration(self) -> Data:
+        """Batches for int8 ranges and their source; synthetic ones are none of `questions`."""
+        if self.own_calibration:
+            return self.own_calibration
+        batch = self.network.calibration_batch
+        seeds = range(_CALIBRATION_SEED, _CALIBRATION_SEED + _CALIBRATION_INPUTS // batch)
+        made = [self.network.example_inputs(batch, seed) for seed in seeds]
+        return Data(f"synthetic:{_CALIBRATION_SEED}", tuple(made))
 
     @cached_property
-    def questions(self) -> list[tuple[Tensor, ...]]:
-        """The inputs on which fidelity is judged."""
+    def questions(self) -> Data:
+        """The inputs on which fidelity is judged, and their source."""
+        if self.own_evaluation:
+            return self.own_evaluation
         count = max(1, _FIDELITY_INPUTS // self.batch)
         seeds = range(_FIDELITY_SEED, _FIDELITY_SEED + count)
-        return [self.network.example_inputs(self.batch, seed) for seed in seeds]
+        made = [self.network.example_inputs(self.batch, seed) for seed in seeds]
+        return Data(SYNTHETIC, tuple(made))
 
     @cached_property
-    def reference(self) -> list[Tensor]:
+    def reference(self) -> list[fidelity.Answer]:
         """What the untouched model answers."""
         return fidelity.outputs(self.network.module, self.questions)
+
+
+def workshop(
+    network: Network, batch: int = 1, calibration: str | None = None, evaluation: str | None = None
+) -> Workshop:
+    """A workshop with the data that `mobileopt.own.data` finds by name; raises InputError."""
+    example_inputs = network.example_inputs(batch, seed=0)
+    calibrating = data.load(calibration, example_inputs) if calibration else None
+    judging = data.load(evaluation, example_inputs) if evaluation else None
+    if calibrating and judging:
+        data.check_apart(calibrating, judging)
+    return Workshop(network, batch, calibrating, judging and data.split(judging, example_inputs))
 
 
 def optimize(workshop: Workshop, recipe: Recipe) -> Result:
@@ -95,14 +121,21 @@ def export(workshop: Workshop, recipe: Recipe, out: Path) -> Artifact:
     if reason := backend.missing():
         raise CapabilityError(f"{variant} cannot be built: {reason}")
     with quantized_engine(recipes.engine(recipe)), torch.no_grad():
-        result = optimize(workshop, recipe)
         inputs = inputs_for(recipe, workshop.example_inputs)
+        with _told(variant):
+            result = optimize(workshop, recipe)
+            content = backend.export(result.module, inputs)
         with _new_folder(out / variant.model / str(recipe)) as folder:
             file = folder / f"model{backend.SUFFIX}"
-            file.write_bytes(backend.export(result.module, inputs))
+            file.write_bytes(content)
             made = _describe(workshop, variant, result, file)
             artifact.write(made)
     return replace(made, folder=out / variant.model / str(recipe))
+
+
+def _told(variant: Variant) -> AbstractContextManager[None]:
+    # A user's model may raise anything, and so may torch of it; the other recipes go on.
+    return sentence(f"{variant} cannot be built", CombinationError)
 
 
 def inputs_for(recipe: Recipe, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -114,7 +147,8 @@ def _describe(workshop: Workshop, variant: Variant, result: Result, file: Path) 
     recipe = variant.recipe
     forward = recipes.backend(recipe).load(file)
     asked = [inputs_for(recipe, each) for each in workshop.questions]
-    answers = fidelity.outputs(forward, asked)
+    with _told(variant):
+        answers = fidelity.outputs(forward, asked)
     engine = recipes.engine(recipe)
     return Artifact(
         variant=variant,
@@ -124,8 +158,8 @@ def _describe(workshop: Workshop, variant: Variant, result: Result, file: Path) 
         inputs=tuple(_input(each) for each in inputs_for(recipe, workshop.example_inputs)),
         engine=engine,
         weights=workshop.network.weights,
-        calibration=f"synthetic:{_CALIBRATION_SEED}" if engine else None,
-        fidelity=fidelity.compare(workshop.reference, answers),
+        calibration=workshop.calibration.source if engine else None,
+        fidelity=fidelity.compare(workshop.reference, answers, workshop.questions.source),
         left=result.left,
         versions=versions(),
         folder=file.parent,

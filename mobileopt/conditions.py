@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 THREADS = 1
 
@@ -16,6 +17,12 @@ ENVIRONMENT = {
 """Environment variables of a process that measures; `asv.conf.json` holds the same."""
 
 
-def environment() -> dict[str, str]:
-    """This process's environment with the conditions set over it."""
-    return os.environ | ENVIRONMENT
+def environment(checkout: Path | None = None) -> dict[str, str]:
+    """This process's environment with the conditions set over it.
+
+    A process started with it, and with ``python -P``, imports mobileopt from `checkout`.
+    """
+    if checkout is None:
+        return os.environ | ENVIRONMENT
+    # Sets are walked in one order, so that two builds of one commit are the same to the byte.
+    return os.environ | ENVIRONMENT | {"PYTHONPATH": str(checkout), "PYTHONHASHSEED": "0"}

@@ -10,6 +10,7 @@ MobileoptError                 exit code 2
 |-- OutputError                a folder cannot be written
 |-- BuildError                 a build from source failed; names its log
 |-- MeasurementError           a run ended without the samples it was asked for
+|   `-- ProcessDiedError       the process that ran an artifact ended; names it
 |-- StoreError                 the result store refused a read or a write
 `-- DeviceError                a device, its transport or a program on it failed
     |-- TransientDeviceError   worth trying again
@@ -83,6 +84,14 @@ class BuildError(MobileoptError):
 
 class MeasurementError(MobileoptError):
     """A run ended without the samples it was asked for."""
+
+
+class ProcessDiedError(MeasurementError):
+    """The process that measured ended; `name` is the folder of its artifact or its program's."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"the process that ran {name} ended: {reason}")
+        self.name, self.reason = name, reason
 
 
 class StoreError(MobileoptError):

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import TextIO
 
 import torch
 from torch import Tensor
@@ -49,14 +50,23 @@ def load(folder: Path) -> tuple[Artifact, Forward]:
     """
     silence_known_warnings()
     made = artifact.read(folder)
-    if made.engine is not None:
-        if reason := missing(made.engine):
-            raise CapabilityError(f"{made.variant} cannot run here: {reason}")
-        torch.backends.quantized.engine = made.engine
+    use_engine(made)
     torch.set_num_threads(THREADS)
     module = recipes.backend(made.variant.recipe).load(made.path)
     inputs = tuple(_tensor(each) for each in made.inputs)
     return made, _forward(module, inputs)
+
+
+def use_engine(made: Artifact) -> None:
+    """Set the quantized engine an artifact answers rightly under, for whatever runs next.
+
+    Raises CapabilityError where this torch lacks it.
+    """
+    if made.engine is None:
+        return
+    if reason := missing(made.engine):
+        raise CapabilityError(f"{made.variant} cannot run here: {reason}")
+    torch.backends.quantized.engine = made.engine
 
 
 def _forward(module: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Forward:
@@ -71,8 +81,15 @@ def _tensor(described: artifact.Input) -> Tensor:
     dtype = getattr(torch, described.dtype)
     generator = torch.Generator().manual_seed(0)
     # Never zeros: denormals and early saturation make some kernels a hundred times slower.
-    values = torch.randn(described.shape, generator=generator).to(dtype)
+    values = _values(described.shape, dtype, generator)
     return values.contiguous(memory_format=getattr(torch, described.memory_format))
+
+
+def _values(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
+    if dtype.is_floating_point:
+        return torch.randn(shape, generator=generator).to(dtype)
+    # Whole numbers are rows of a table most likely, and every table has these two.
+    return torch.randint(0, 2, shape, generator=generator).to(dtype)
 
 
 def warm_up(forward: Forward) -> Warmup:
@@ -120,18 +137,22 @@ def samples(forward: Forward, samples: int, seconds: float) -> list[tuple[float,
 
 
 def _serve(folder: Path) -> None:
+    answers, sys.stdout = sys.stdout, sys.stderr  # a user's model may print
     made, forward = load(folder)
     warmup = warm_up(forward)
-    _say({"ready": str(made.variant), "warmup": warmup.samples, "converged": warmup.converged})
+    _say(
+        answers,
+        {"ready": str(made.variant), "warmup": warmup.samples, "converged": warmup.converged},
+    )
     for line in sys.stdin:
         # The first call after another process ran finds its caches cold, so it does not count.
         forward()
         times = samples(forward, **json.loads(line))
-        _say({"wall": [wall for wall, _ in times], "cpu": [cpu for _, cpu in times]})
+        _say(answers, {"wall": [wall for wall, _ in times], "cpu": [cpu for _, cpu in times]})
 
 
-def _say(message: dict[str, object]) -> None:
-    print(json.dumps(message), flush=True)
+def _say(answers: TextIO, message: dict[str, object]) -> None:
+    print(json.dumps(message), file=answers, flush=True)
 
 
 if __name__ == "__main__":

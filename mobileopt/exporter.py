@@ -23,9 +23,10 @@ from mobileopt.variant import Recipe
 
 @dataclass(frozen=True)
 class Order:
-    """What to export of one model, and where to.
+    """What to export of one model, and where to; the fields are `mobileopt export`'s options.
 
-    `source` is a checkout whose mobileopt does it, and not the one this code is of.
+    `model` is what `mobileopt.reference` can name; `inputs`, `calibration`, `evaluation` and
+    `name` belong to a user's own. The code in `checkout` exports, if that is given.
     """
 
     model: str
@@ -33,20 +34,24 @@ class Order:
     out: Path
     weights: str | None = None
     batch: int = 1
-    source: Path | None = None
+    inputs: Sequence[str] = ()
+    calibration: str | None = None
+    evaluation: str | None = None
+    name: str | None = None
+    checkout: Path | None = None
 
     def command(self) -> list[str]:
         """The argv that exports, answering a line of JSON for each recipe."""
-        argv = [sys.executable, "-m", "mobileopt", "export", self.model, "--json"]
+        # -P: the folder this happens to run in is not where mobileopt is taken from.
+        python = [sys.executable, *(["-P"] if self.checkout else [])]
+        argv = [*python, "-m", "mobileopt", "export", "--json"]
         argv += ["-o", str(self.out.absolute()), "--batch", str(self.batch)]
-        argv += [f"--weights={self.weights}"] if self.weights is not None else []
-        return argv + [f"--recipe={recipe}" for recipe in self.recipes]
-
-    def environment(self) -> dict[str, str]:
-        """The environment of that process: the conditions, and `source` before all else."""
-        if self.source is None:
-            return environment()
-        return environment() | {"PYTHONPATH": str(self.source.absolute())}
+        for option in ("weights", "calibration", "evaluation", "name"):
+            value = getattr(self, option)
+            argv += [f"--{option}={value}"] if value is not None else []
+        argv += [f"--input={each}" for each in self.inputs]
+        argv += [f"--recipe={recipe}" for recipe in self.recipes]
+        return [*argv, "--", self.model]
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,7 @@ def export(order: Order, on_each: Callable[[], object] = lambda: None) -> Export
             order.command(),
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=order.environment(),
-            cwd=order.source,  # `python -m` looks there before it looks at PYTHONPATH
+            env=environment(order.checkout),
             text=True,
         )
         with process:

@@ -8,15 +8,20 @@ its memory lies) stays with it.
 
 from __future__ import annotations
 
+import math
 import os
 import random
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
-from mobileopt.runners.host import Times, Worker
+from mobileopt.runners.host import Program, Times, Worker
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Record:
     """What a session measured of each artifact, by name, round by round and in step.
 
     `launches` names the launch each round belongs to; `unsettled` the artifacts whose warm-up
-    did not converge.
+    did not converge; `warmup` the wall seconds each spent warming up, over all launches.
     """
 
     wall: Mapping[str, list[tuple[float, ...]]]
@@ -52,25 +57,42 @@ class Record:
     launches: list[int] = field(default_factory=list[int])
     unsettled: frozenset[str] = frozenset()
     interrupted: bool = False
+    warmup: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    @property
+    def seconds(self) -> float:
+        """The measuring time: wall seconds of all warm-up and measured forward passes."""
+        measured = sum(sum(times) for rounds in self.wall.values() for times in rounds)
+        return measured + sum(self.warmup.values())
 
 
 def session(
-    folders: Mapping[str, Path],
+    folders: Mapping[str, Path | Program],
     plan: SessionPlan,
     on_round: Callable[[], None] = lambda: None,
+    *,
+    together: Sequence[Sequence[str]] = (),
+    until: float = math.inf,
 ) -> Record:
     """Measure the artifacts in `folders`, by name, and return whole rounds only.
 
-    Ctrl-C ends the session early and keeps the finished rounds. `on_round` is called after each.
-    Raises MeasurementError when a process dies.
+    A `Program` may stand for an artifact; those that differ in what they `ask` alone share a
+    process. The names of each group in `together` run next to each other in every round, in an
+    order drawn anew; without groups all names are one.
+
+    Ctrl-C ends the session early and keeps the finished rounds; so does `until`, a time of
+    `time.monotonic`, after which no round is begun. `on_round` is called after each.
+    Raises ProcessDiedError when a process dies.
     """
+    groups = together or [list(folders)]
     wall: dict[str, list[tuple[float, ...]]] = {name: [] for name in folders}
     cpu: dict[str, list[tuple[float, ...]]] = {name: [] for name in folders}
     launches: list[int] = []
     unsettled: set[str] = set()
+    warmup = dict.fromkeys(folders, 0.0)
     interrupted = False
     try:
-        for launch, times in _rounds(folders, plan, unsettled):
+        for launch, times in _rounds(folders, plan, groups, unsettled, warmup, until):
             for name, measured in times.items():
                 wall[name].append(measured.wall)
                 cpu[name].append(measured.cpu)
@@ -78,39 +100,58 @@ def session(
             on_round()
     except KeyboardInterrupt:
         interrupted = True
-    return Record(wall, cpu, launches, frozenset(unsettled), interrupted)
+    return Record(wall, cpu, launches, frozenset(unsettled), interrupted, warmup)
 
 
 def _rounds(
-    folders: Mapping[str, Path], plan: SessionPlan, unsettled: set[str]
+    folders: Mapping[str, Path | Program],
+    plan: SessionPlan,
+    groups: Sequence[Sequence[str]],
+    unsettled: set[str],
+    warmup: dict[str, float],
+    until: float,
 ) -> Iterator[tuple[int, dict[str, Times]]]:
     order = random.Random(plan.seed)  # noqa: S311  not a secret, and it must be repeatable
     for launch in range(plan.launches):
         with ExitStack() as stack:
             workers = _launch(folders, stack, unsettled)
+            for name, worker in workers.items():
+                warmup[name] += sum(worker.warmup)
             core = order.choice(sorted(os.sched_getaffinity(0)))
             for worker in workers.values():
                 worker.pin(core)
             for _ in range(plan.rounds):
-                names = order.sample(list(workers), len(workers))
-                yield launch, {name: _sample(workers[name], plan) for name in names}
+                if time.monotonic() >= until:
+                    return
+                names = [name for group in _drawn(groups, order) for name in _drawn(group, order)]
+                yield launch, {name: _sample(workers[name], folders[name], plan) for name in names}
 
 
-def _sample(worker: Worker, plan: SessionPlan) -> Times:
-    return worker.sample(plan.samples, plan.seconds)
+def _drawn(items: Sequence[Item], order: random.Random) -> list[Item]:
+    return order.sample(items, len(items))
+
+
+def _sample(worker: Worker, what: Path | Program, plan: SessionPlan) -> Times:
+    ask = dict(what.ask) if isinstance(what, Program) else {}
+    return worker.sample(plan.samples, plan.seconds, **ask)
 
 
 def _launch(
-    folders: Mapping[str, Path], stack: ExitStack, unsettled: set[str]
+    folders: Mapping[str, Path | Program], stack: ExitStack, unsettled: set[str]
 ) -> dict[str, Worker]:
-    workers: dict[str, Worker] = {}
-    for names in _groups(list(folders), os.cpu_count() or 1):
-        workers |= {name: stack.enter_context(Worker(folders[name])) for name in names}
-        unsettled.update(name for name in names if not workers[name].wait())
-    return workers
+    started: dict[Path | Program, Worker] = {}
+    distinct = {_process(what): name for name, what in folders.items()}
+    for processes in _groups(list(distinct), os.cpu_count() or 1):
+        started |= {each: stack.enter_context(Worker(each)) for each in processes}
+        unsettled.update(distinct[each] for each in processes if not started[each].wait())
+    return {name: started[_process(what)] for name, what in folders.items()}
 
 
-def _groups(names: Sequence[str], size: int) -> Iterator[list[str]]:
+def _process(what: Path | Program) -> Path | Program:
+    return replace(what, ask=()) if isinstance(what, Program) else what
+
+
+def _groups(names: Sequence[Item], size: int) -> Iterator[list[Item]]:
     # Importing torch takes a core for seconds: as many at a time as there are cores.
     remaining = iter(names)
     while group := list(islice(remaining, size)):

@@ -65,11 +65,17 @@ class Validity:
 
 @dataclass(frozen=True)
 class Plan:
-    """How an artifact is executed. A count of zero warm-ups asks for warm-up by convergence."""
+    """How an artifact is executed. A count of zero warm-ups asks for warm-up by convergence.
+
+    `cores` are those the program is kept on, all it may use when there are none. Inputs and
+    their memory formats come with the artifact.
+    """
 
     iterations: int = 10
     warmup: int = 0
     threads: int = 1
+    cores: tuple[int, ...] = ()
+    caching_allocator: bool = False
 
 
 @dataclass(frozen=True)

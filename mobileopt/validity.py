@@ -46,6 +46,7 @@ class Limits:
     limit_suspect: float
     thermal_status_invalid: int
     battery_rise: float
+    reference_drift: float
     emulator: str
     debug_build: str
 
@@ -114,18 +115,20 @@ def judge(
     *,
     pinned: tuple[int, ...] = (),
     doubts: tuple[str, ...] = (),
+    fixed: bool = False,
 ) -> Validity:
     """Whether a run between two states of a phone may be believed.
 
     `pinned` are the cores the run was kept on, if it was; `doubts` are a runner's own, each of
-    which makes the run suspect.
+    which makes the run suspect. `fixed` tells that the phone held fixed performance, so that the
+    clock is judged by what the kernel allowed at the start, not by the hardware's highest.
     """
     limits = limits or thresholds()[1]
     cores = pinned or after.affinity
     found: list[Finding] = [
         *((SUSPECT, doubt) for doubt in doubts),
         *_kind(device, limits),
-        *_clock(before, after, cores, limits),
+        *_clock(before, after, cores, limits, fixed),
         *_warmth(before, after, limits),
         *_placement(device, before, after, pinned),
     ]
@@ -152,19 +155,39 @@ def effective_frequencies(before: State, after: State) -> dict[int, float]:
     return found
 
 
-def clock_ratio(before: State, after: State, cores: tuple[int, ...] = ()) -> float | None:
+def clock_ratio(
+    before: State, after: State, cores: tuple[int, ...] = (), *, fixed: bool = False
+) -> float | None:
     """The effective frequency over the hardware's highest, of the cluster that ran fastest.
 
     A program on one core leaves the other clusters idle at their lowest step; the one it ran
     on is the one nearest its maximum. Only clusters of `cores` count, all when there are none.
+    When `fixed`, the highest is the one the kernel allowed before.
     """
-    tops = {cpu.cluster: cpu.top for cpu in after.cpus if _allowed(cpu, cores)}
+    tops = {
+        cpu.cluster: cpu.limit if fixed else cpu.top for cpu in before.cpus if _allowed(cpu, cores)
+    }
     ratios = [
         hertz / top
         for cluster, hertz in effective_frequencies(before, after).items()
         if (top := tops.get(cluster))
     ]
     return max(ratios, default=None)
+
+
+def heated(before: State, now: State, limits: Limits | None = None) -> str:
+    """Why a session should end here: what it did to the phone's temperature; nothing if little.
+
+    Past either limit its samples would no longer be those of the phone it began on.
+    """
+    limits = limits or thresholds()[1]
+    status = now.thermal_status
+    if status is not None and status >= limits.thermal_status_invalid - 1:
+        return f"its thermal status is {status}"
+    start, end = before.battery.temperature, now.battery.temperature
+    if start is not None and end is not None and end - start > limits.battery_rise:
+        return f"its battery warmed from {start:.1f} to {end:.1f} C"
+    return ""
 
 
 def _heat(state: State, limits: Gate) -> Iterator[Blocker]:
@@ -203,22 +226,26 @@ def _kind(device: Device, limits: Limits) -> Iterator[Finding]:
 
 
 def _clock(
-    before: State, after: State, cores: tuple[int, ...], limits: Limits
+    before: State, after: State, cores: tuple[int, ...], limits: Limits, fixed: bool
 ) -> Iterator[Finding]:
-    ratio = clock_ratio(before, after, cores)
+    ratio = clock_ratio(before, after, cores, fixed=fixed)
     if ratio is None:
         yield SUSPECT, "the phone does not account for its clock, so throttling cannot be told"
     elif ratio < limits.frequency_suspect:
         severity = INVALID if ratio < limits.frequency_invalid else SUSPECT
-        yield severity, f"it ran at {ratio:.0%} of its highest clock"
-    capped = [
-        cpu
-        for cpu in (*before.cpus, *after.cpus)
-        if _allowed(cpu, cores)
-        and cpu.limit
-        and cpu.top
-        and cpu.limit < limits.limit_suspect * cpu.top
-    ]
+        yield severity, f"it ran at {ratio:.0%} of its {'fixed' if fixed else 'highest'} clock"
+    capped = (
+        []
+        if fixed
+        else [
+            cpu
+            for cpu in (*before.cpus, *after.cpus)
+            if _allowed(cpu, cores)
+            and cpu.limit
+            and cpu.top
+            and cpu.limit < limits.limit_suspect * cpu.top
+        ]
+    )
     if capped:
         worst = min(capped, key=lambda cpu: (cpu.limit or 0) / (cpu.top or 1))
         share = (worst.limit or 0) / (worst.top or 1)

@@ -14,6 +14,7 @@ from mobileopt.errors import InputError
 
 SLOTS = ("fusion", "precision", "layout", "backend")
 _WORD = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
+_MODEL = re.compile(r"[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*")
 
 
 @dataclass(frozen=True, order=True)
@@ -62,7 +63,7 @@ class Variant:
     recipe: Recipe
 
     def __post_init__(self) -> None:
-        _check_word("model", self.model)
+        check_model_name(self.model)
 
     @classmethod
     def parse(cls, text: str) -> Variant:
@@ -79,6 +80,19 @@ class Variant:
 
     def __str__(self) -> str:
         return f"{self.model}/{self.recipe}"
+
+
+def check_model_name(name: str) -> None:
+    """Raise InputError unless `name` can name a model: `resnet18`, `mynets-make`, `nets.v2-Net`.
+
+    A user's own model is named after what it was made from, so names may hold what Python's
+    names may, with single dots and dashes between. None can leave its folder or break a path.
+    """
+    if not _MODEL.fullmatch(name) or len(name) > 100:
+        raise InputError(
+            f"model {name[:120]!r} is not a name of letters, digits and underscores with single "
+            "dots or dashes between, at most 100 long"
+        )
 
 
 def _check_word(what: str, word: str) -> None:

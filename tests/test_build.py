@@ -5,8 +5,11 @@ import pytest
 import torch
 
 from mobileopt import artifact, build, network, recipes
-from mobileopt.errors import CapabilityError, CombinationError, OutputError
+from mobileopt.errors import CapabilityError, CombinationError, InputError, OutputError
 from mobileopt.execution import load
+from mobileopt.reference import InputSpec
+
+INT8 = "unfused-int8_x86-nchw-torchscript"
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +125,50 @@ def test_the_untouched_model_stays_untouched_by_a_whole_recipe(workshop, tmp_pat
     after = module.state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.fixture(scope="module")
+def own():
+    spec = InputSpec((1, 3, 16, 16))
+    return network.load("own_nets:Net", inputs=[spec])
+
+
+def test_synthetic_data_are_labelled_so(own, tmp_path):
+    made = build.export(build.workshop(own), recipes.parse(INT8), tmp_path)
+    assert made.calibration == "synthetic:1000"
+    assert made.fidelity.source == "synthetic:2000"
+
+
+def test_a_users_data_are_used_and_labelled(own, tmp_path):
+    workshop = build.workshop(own, 1, "own_nets:batches", "own_nets:shuffled")
+    made = build.export(workshop, recipes.parse(INT8), tmp_path)
+    assert made.calibration.startswith("callable:own_nets:batches:3:")
+    assert made.fidelity.source.startswith("callable:own_nets:shuffled:256:")
+    synthetic = build.export(build.workshop(own), recipes.parse(INT8), tmp_path)
+    assert made.sha256 != synthetic.sha256
+
+
+def test_calibration_and_evaluation_must_not_be_the_same_data(own):
+    with pytest.raises(InputError, match="is in the calibration data as well"):
+        build.workshop(own, 1, "own_nets:batches", "own_nets:batches")
+
+
+def test_evaluation_batches_are_cut_to_what_the_artifact_takes(own):
+    workshop = build.workshop(own, 1, evaluation="own_nets:batches")
+    assert [len(batch[0]) for batch in workshop.questions] == [1] * 6
+
+
+def test_a_fixed_batch_is_calibrated_one_input_at_a_time(own):
+    assert {len(batch[0]) for batch in build.Workshop(own).calibration} == {1}
+
+
+def test_whatever_a_pass_raises_of_a_users_model_is_a_refusal_with_its_reason(
+    own, tmp_path, monkeypatch
+):
+    def fail(*_, **__):
+        raise ZeroDivisionError("of the user's making")
+
+    monkeypatch.setattr(build, "optimize", fail)
+    with pytest.raises(CombinationError, match="cannot be built: ZeroDivisionError: of the user"):
+        build.export(build.workshop(own), recipes.parse(INT8), tmp_path)
+    assert not names(tmp_path)

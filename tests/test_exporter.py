@@ -1,12 +1,21 @@
+import os
+from pathlib import Path
+
 import pytest
 
 from mobileopt import exporter
 from mobileopt.errors import InputError, MeasurementError
 from mobileopt.exporter import Order
-from mobileopt.variant import Recipe
+from mobileopt.variant import BASELINE, Recipe
 
 MOBILE = Recipe.parse("fx-float-nchw-mobile")
 NHWC = Recipe.parse("fx-float-nhwc-mobile")
+
+
+@pytest.fixture(autouse=True)
+def own_nets_are_importable(monkeypatch):
+    paths = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
 
 
 def test_what_can_be_is_made_and_what_cannot_carries_its_reason(tmp_path):
@@ -33,3 +42,20 @@ def test_hostile_weights_and_paths_stay_single_arguments(tmp_path):
     command = order.command()
     assert str(tmp_path / "a b; $(c)") in command
     assert "--weights=--out=/etc" in command
+
+
+def test_what_belongs_to_a_users_own_model_is_passed_on(tmp_path):
+    order = Order(
+        "own_nets:Net", [MOBILE], tmp_path, inputs=["1,3,16,16"], calibration="own_nets:batches",
+        evaluation="own_nets:shuffled", name="small",
+    )  # fmt: skip
+    (made,) = exporter.export(order).made
+    assert str(made.variant) == "small/fx-float-nchw-mobile"
+    assert made.weights == "factory:own_nets:Net:seed:0:calibrated-batchnorm"
+    assert made.fidelity.source.startswith("callable:own_nets:shuffled:256:")
+    assert made.fidelity.inputs == 256
+
+
+def test_a_model_that_prints_does_not_disturb_the_answers(tmp_path):
+    order = Order("own_nets:Talker", [BASELINE], tmp_path, inputs=["1,3,16,16"])
+    assert len(exporter.export(order).made) == 1

@@ -40,3 +40,29 @@ def test_an_answer_of_another_shape_is_refused_with_both():
 def test_an_answer_that_is_not_finite_is_refused():
     with pytest.raises(ArtifactError, match="not finite"):
         fidelity.compare([torch.ones(1, 2)], [torch.tensor([[1.0, float("nan")]])])
+
+
+def test_of_several_outputs_the_worst_counts_and_the_first_has_the_classes():
+    reference = [{"score": torch.tensor([[1.0, 2.0]]), "scale": (torch.tensor(2.0), None)}]
+    answers = [{"score": torch.tensor([[1.0, 2.0]]), "scale": (torch.tensor(1.0), None)}]
+    found = fidelity.compare(reference, answers)
+    assert (found.noise, found.max_relative_error) == (0.5, 0.5)
+    assert found.top1_agreement == 1
+
+
+def test_an_answer_with_another_number_of_tensors_is_refused():
+    one = torch.ones(1, 2)
+    with pytest.raises(ArtifactError, match="another number of tensors"):
+        fidelity.compare([(one, one)], [(one,)])
+
+
+def test_an_error_against_nothing_is_infinite_and_none_is_none():
+    zeros, ones = [torch.zeros(1, 2)], [torch.ones(1, 2)]
+    assert fidelity.compare(zeros, ones).noise == float("inf")
+    assert fidelity.compare(zeros, zeros).noise == 0
+
+
+def test_the_source_of_the_inputs_goes_with_the_judgement():
+    ones = [torch.ones(1, 2)]
+    assert fidelity.compare(ones, ones).source == "synthetic:2000"
+    assert fidelity.compare(ones, ones, "folder:mine:1:abc").source == "folder:mine:1:abc"

@@ -13,6 +13,7 @@ class FakeWorker:
     started: list[str]
     pinned: list[int]
     stop_after: float
+    warmup = (0.25, 0.25)
 
     def __init__(self, folder):
         self.name = folder
@@ -68,6 +69,12 @@ def test_the_order_within_rounds_is_drawn_anew_and_repeats_with_the_seed():
     assert len({tuple(first[at : at + 3]) for at in range(0, 60, 3)}) == 6
     assert order(1) == first
     assert order(2) != first
+
+
+def test_the_measuring_time_is_that_of_warm_up_and_measured_passes():
+    record = session("a", "b", launches=2, rounds=3, samples=4)
+    assert record.warmup == {"a": 1.0, "b": 1.0}
+    assert record.seconds == 2 * 2 * 0.5 + 2 * 6 * 4 * 1.0
 
 
 def test_every_launch_starts_every_process_afresh():

@@ -5,10 +5,12 @@ import sys
 
 import pytest
 import torch
+from own_nets import Net
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mobileopt import models, network
 from mobileopt.errors import CapabilityError, InputError, UnknownNameError
+from mobileopt.reference import InputSpec
 
 DIGEST = """
 import hashlib, sys
@@ -81,3 +83,78 @@ def test_weights_that_do_not_exist_are_told_with_those_that_do():
 def test_a_model_of_our_own_has_no_pretrained_weights():
     with pytest.raises(InputError, match="only seeded ones"):
         network.load("mlp", "DEFAULT")
+
+
+IMAGE = [InputSpec((1, 3, 16, 16))]
+
+
+def test_a_users_untrained_network_gets_calibrated_batchnorm_and_says_so():
+    net = network.load("own_nets:make", inputs=IMAGE)
+    assert net.name == "own_nets-make"
+    assert net.weights == "factory:own_nets:make:seed:0:calibrated-batchnorm"
+    assert not torch.equal(net.module.norm.running_var, torch.ones(16))
+    assert not net.module.training
+
+
+def test_a_users_trained_network_stays_as_it_is():
+    net = network.load("own_nets:trained", inputs=IMAGE)
+    assert net.weights == "factory:own_nets:trained:seed:0"
+    assert (net.module.norm.running_mean == 0.5).all()
+
+
+def test_a_users_weights_stay_as_they_are_also_where_batchnorm_looks_untrained(tmp_path):
+    torch.save(Net(16).state_dict(), tmp_path / "net.pt")
+    net = network.load("own_nets:make", str(tmp_path / "net.pt"), inputs=IMAGE)
+    assert net.weights.startswith("file:net.pt:")
+    assert (net.module.norm.running_var == 1).all()
+
+
+def test_a_file_of_weights_goes_into_one_of_our_models_too(tmp_path):
+    state = network.load("mlp").module.state_dict()
+    state["0.bias"] = torch.full_like(state["0.bias"], 3.0)
+    torch.save(state, tmp_path / "mlp.pt")
+    net = network.load("mlp", str(tmp_path / "mlp.pt"))
+    assert net.weights.startswith("file:mlp.pt:")
+    assert (net.module.state_dict()["0.bias"] == 3).all()
+
+
+def test_a_program_knows_its_inputs_and_is_named_by_its_file(tmp_path):
+    program = torch.export.export(Net().eval(), (torch.ones(1, 3, 16, 16),))
+    torch.export.save(program, tmp_path / "small.pt2")
+    net = network.load(str(tmp_path / "small.pt2"))
+    assert net.name == "small"
+    assert net.weights.startswith("file:small.pt2:")
+    assert net.example_inputs()[0].shape == (1, 3, 16, 16)
+    assert network.load(str(tmp_path / "small.pt2"), name="other").name == "other"
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "sentence"),
+    [
+        ("own_nets:make", [], "needs its inputs; say them as --input"),
+        ("own_nets:make", [InputSpec((1, 4, 9, 9))], r"does not run on .*\(1, 4, 9, 9\): Runtime"),
+        ("own_nets:make", [*IMAGE, *IMAGE], "does not run on inputs of shape .*: TypeError"),
+        ("own_nets:NotFinite", IMAGE, "answers values that are not finite"),
+        ("own_nets:Wordy", IMAGE, "answers a str without a tensor"),
+        ("resnet18", IMAGE, "resnet18 brings its own inputs"),
+    ],
+)
+def test_inputs_that_do_not_go_with_the_model_are_one_sentence(model, inputs, sentence):
+    with pytest.raises(InputError, match=sentence) as caught:
+        network.load(model, inputs=inputs)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_fixed_batch_leaves_batchnorm_as_built(tmp_path, monkeypatch):
+    (tmp_path / "own_fixed.py").write_text(
+        "from own_nets import Net\n"
+        "class Fixed(Net):\n"
+        "    def forward(self, x):\n"
+        "        return super().forward(x.reshape(1, 3, 16, 16))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    net = network.load("own_fixed:Fixed", inputs=IMAGE)
+    assert net.weights == "factory:own_fixed:Fixed:seed:0"
+    assert (net.module.norm.running_var == 1).all()
+    assert not net.module.norm.training
+    assert net.module.norm.momentum == 0.1

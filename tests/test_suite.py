@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import _suite, fidelity, latency, memory, passes, size
+from benchmarks import _suite, fidelity, graph, instructions, latency, memory, passes, size
 from mobileopt import models, recipes
 from mobileopt.conditions import ENVIRONMENT
 from mobileopt.variant import Recipe
@@ -38,7 +38,7 @@ def test_every_parameter_is_a_model_or_a_recipe_that_exists():
 
 
 def test_every_benchmark_has_an_explicit_version_and_every_track_a_unit():
-    for module in (fidelity, latency, memory, passes, size):
+    for module in (fidelity, graph, instructions, latency, memory, passes, size):
         for name, function in vars(module).items():
             if name.startswith(("time_", "track_", "peakmem_")):
                 assert function.version, name
@@ -48,7 +48,8 @@ def test_every_benchmark_has_an_explicit_version_and_every_track_a_unit():
 def test_discovery_imports_neither_torch_nor_mobileopt():
     program = (
         "import sys, time; import benchmarks.latency, benchmarks.memory, benchmarks.size,"
-        "benchmarks.fidelity, benchmarks.passes;"
+        "benchmarks.fidelity, benchmarks.passes, benchmarks.graph,"
+        "benchmarks.instructions;"
         "sys.exit('torch' in sys.modules or 'mobileopt' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
@@ -101,3 +102,76 @@ def test_the_tracked_values_come_from_the_manifest(tmp_path):
 def test_every_optimization_of_the_passes_benchmark_applies(name):
     passes.setup("annotated_conv_bn_relu", name)
     passes.time_apply("annotated_conv_bn_relu", name)
+
+
+@pytest.mark.slow
+def test_the_counts_of_the_graph_are_what_inspect_says_and_equal_whenever_asked(tmp_path):
+    asked = (str(tmp_path), "mlp", "unfused-float-nchw-torchscript")
+    tracks = (graph.track_operator_calls, graph.track_layout_conversions,
+              graph.track_allocations, graph.track_flops)  # fmt: skip
+    graph.setup(*asked)
+    first = [count(*asked) for count in tracks]
+    (tmp_path / "mlp" / "inspected-quick.json").unlink()
+    _suite.inspected.cache_clear()
+    assert [count(*asked) for count in tracks] == first
+    assert first[:2] == [7, 0]
+
+
+def test_the_flops_of_a_packed_variant_are_not_applicable_and_say_why(tmp_path):
+    (tmp_path / "mlp").mkdir()
+    (tmp_path / "mlp" / "quick.json").write_text("{}")
+    told = {"unfused-float-nchw-mobile": {"flops": None, "flops_unknown": "weights are packed"}}
+    (tmp_path / "mlp" / "inspected-quick.json").write_text(json.dumps(told))
+    with pytest.raises(NotImplementedError, match="weights are packed"):
+        graph.track_flops.setup(str(tmp_path), "mlp", "unfused-float-nchw-mobile")
+
+
+def test_what_cannot_run_here_is_not_inspected_and_says_why(tmp_path):
+    (tmp_path / "mlp").mkdir()
+    (tmp_path / "mlp" / "quick.json").write_text("{}")
+    told = {"unfused-float-nchw-mobile": {"refused": "this torch lacks an engine"}}
+    (tmp_path / "mlp" / "inspected-quick.json").write_text(json.dumps(told))
+    with pytest.raises(NotImplementedError, match="lacks an engine"):
+        graph.setup(str(tmp_path), "mlp", "unfused-float-nchw-mobile")
+
+
+def test_what_is_counted_is_of_the_suites_models_and_recipes():
+    assert set(_suite.COUNTED_MODELS) <= set(_suite.MODELS)
+    assert set(_suite.COUNTED_RECIPES) <= set(_suite.RECIPES)
+    assert _suite.COUNTED_RECIPES[0] == "unfused-float-nchw-eager"
+
+
+def test_all_instructions_are_counted_at_once_and_without_those_that_are_not_applicable(
+    tmp_path, monkeypatch
+):
+    left_out = ("annotated_conv_bn_relu", "fused-int8_x86-nhwc-mobile")
+    asked = []
+
+    def artifact(folder, model, recipe):
+        if (model, recipe) == left_out:
+            raise NotImplementedError("no such engine")
+        return Path(folder) / model / recipe
+
+    def count(folders):
+        asked.append(folders)
+        return list(range(len(folders)))
+
+    monkeypatch.setattr(_suite, "skip_or_export", artifact)
+    monkeypatch.setattr("mobileopt.metrics.instructions.missing", lambda: None)
+    monkeypatch.setattr("mobileopt.metrics.instructions.count", count)
+    combinations = [(m, r) for m in _suite.COUNTED_MODELS for r in _suite.COUNTED_RECIPES]
+    combinations.remove(left_out)
+    counts = [instructions.track_forward(str(tmp_path), *each) for each in combinations]
+    assert counts == list(range(len(combinations)))
+    assert len(asked) == 1
+    with pytest.raises(NotImplementedError, match="no such engine"):
+        instructions.setup(str(tmp_path), *left_out)
+
+
+def test_without_valgrind_instructions_are_not_applicable_and_the_reason_names_its_package(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(_suite, "skip_or_export", lambda *_: tmp_path)
+    monkeypatch.setattr("mobileopt.metrics.instructions.shutil.which", lambda name: None)
+    with pytest.raises(NotImplementedError, match="Debian package: valgrind"):
+        instructions.setup(str(tmp_path), "mobilenet_v2", "unfused-float-nchw-eager")

@@ -108,7 +108,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace, errors: Console) -> int:
-    cache = Cache(args.cache or _default_cache())
+    cache = Cache(args.cache or default_cache())
     if args.list:
         return _list(cache, as_document=args.json)
     order = _order(args, cache)
@@ -192,7 +192,8 @@ def _document(**fields: object) -> None:
     print(json.dumps(fields, indent=2))
 
 
-def _default_cache() -> Path:
+def default_cache() -> Path:
+    """Where binaries are kept unless told otherwise."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "mobileopt" / "android"
 

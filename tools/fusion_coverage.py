@@ -192,8 +192,9 @@ normalisations** and leaves {norms - folded} with a reason; {len(wrong)} models 
 *error* is the root mean square of the difference from the unfolded model's outputs over that of \
 the outputs, the largest over the outputs: in float64, where a wrong fold stands out (the limit is \
 {EXACT:g}), and in float32 as models are used. A detector may return other boxes in \
-float32, where rounding decides; its error is `-` then. *seconds* is the whole of the pass in \
-float32, with its runs of the model before and after. *groups* are what `fuse_modules` fuses."""
+float32, where rounding decides; its error is `-` then. *seconds* is the processor time of the \
+whole pass in float32, with its runs of the model before and after. \
+*groups* are what `fuse_modules` fuses."""
 
 
 def _listed(names: list[str]) -> str:

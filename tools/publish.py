@@ -11,7 +11,6 @@ import contextlib
 import ctypes
 import functools
 import http.server
-import io
 import json
 import logging
 import os
@@ -20,13 +19,13 @@ import sys
 import tempfile
 import time
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from mobileopt.errors import InputError, MobileoptError, OutputError, StoreError
 
@@ -84,7 +83,7 @@ def publish(
         _check_target(target)
         with _locked(target), _folder_beside(target) as fresh:
             conf.html_dir = str(fresh)
-            warnings = _run_asv(conf, pull, console)
+            warnings = _fill(conf, target, pull, console)
             _put_in_place(fresh, target)
     return target, warnings
 
@@ -163,76 +162,50 @@ def _folder_beside(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run_asv(conf: Any, pull: bool, console: Console) -> list[str]:
-    from asv.commands.publish import Publish
-    from asv.publishing import OutputPublisher
-    from asv.util import UserError, iter_subclasses
+def _fill(conf: Any, previous: Path, pull: bool, console: Console) -> list[str]:
+    from asv.util import UserError
 
-    steps = 6 + len(list(iter_subclasses(OutputPublisher)))
+    from mobileopt.asv_plugin.site import add_pages
+    from mobileopt.publishing.publisher import publish
+
     try:
-        with _progress(steps, console) as warnings:
-            Publish.run(conf, pull=pull)
+        with _progress(console) as (report, warnings):
+            left_out = publish(conf, previous, add_pages, pull=pull, report=report)
     except UserError as error:
-        raise StoreError(f"asv cannot publish: {_sentence(error)}") from error
-    except Exception as error:
-        # asv lets whatever git, JSON and its own code raise through; one sentence for each.
-        kind = type(error).__name__
-        raise StoreError(f"asv failed to publish: {kind}: {_sentence(error)}") from error
-    return warnings
+        raise StoreError(f"the store cannot be published: {_sentence(error)}") from error
+    return [*left_out, *warnings]
 
 
 @contextlib.contextmanager
-def _progress(steps: int, console: Console) -> Iterator[list[str]]:
-    """A bar on a terminal, nothing elsewhere; gives the list asv's warnings are kept in."""
-    # Markup off: a message of asv's may hold square brackets.
+def _progress(console: Console) -> Iterator[tuple[Callable[[str], None], list[str]]]:
+    """A line on a terminal, nothing elsewhere; gives what to call, and asv's warnings."""
+    # Markup off: a message may hold square brackets.
     message = TextColumn("{task.description}", markup=False)
-    columns = (SpinnerColumn(), BarColumn(24), message, TimeElapsedColumn())
-    logger, level = logging.getLogger(), logging.getLogger().level
-    # No thread redraws the bar: asv forks, and a fork beside a thread can hang.
+    columns = (SpinnerColumn(), message, TimeElapsedColumn())
+    # No thread redraws the line: the detection forks, and a fork beside a thread can hang.
     quiet = not console.is_terminal
     bar = Progress(*columns, console=console, transient=True, disable=quiet, auto_refresh=False)
-    with bar, contextlib.redirect_stdout(_Dots(bar)):
-        listener = _Listener(bar, bar.add_task("Publishing", total=steps))
-        logger.addHandler(listener)
-        logger.setLevel(logging.INFO)
-        try:
-            yield listener.warnings
-        finally:
-            logger.removeHandler(listener)
-            logger.setLevel(level)
-
-
-class _Dots(io.TextIOBase):
-    """Takes the dot asv writes to a terminal each second of work, and redraws the bar for it."""
-
-    def __init__(self, bar: Progress) -> None:
-        self.bar = bar
-
-    def isatty(self) -> bool:
-        """Yes, or asv would write no dots."""
-        return True
-
-    def write(self, text: str, /) -> int:
-        """Take a dot."""
-        self.bar.refresh()
-        return len(text)
+    listener = _Listener()
+    logger = logging.getLogger()
+    logger.addHandler(listener)
+    try:
+        with bar:
+            task = bar.add_task("Publishing")
+            yield lambda text: bar.update(task, description=text, refresh=True), listener.warnings
+    finally:
+        logger.removeHandler(listener)
 
 
 class _Listener(logging.Handler):
-    """Turns asv's log, which goes through the root logger, into a bar and a list of warnings."""
+    """Keeps the warnings of asv's log, which goes through the root logger."""
 
-    def __init__(self, bar: Progress, task: Any) -> None:
-        super().__init__(logging.INFO)
-        self.bar, self.task = bar, task
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
         self.warnings: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take one message of asv's."""
-        text = _sentence(record.getMessage())
-        if record.levelno >= logging.WARNING:
-            self.warnings.append(text)
-        else:
-            self.bar.update(self.task, advance=1, description=text, refresh=True)
+        self.warnings.append(_sentence(record.getMessage()))
 
 
 def _sentence(message: object) -> str:

@@ -7,6 +7,8 @@ Prints tables as markdown. Examples:
     python -m benchmarks.verdicts comparison --part machine --minutes 8 --neighbours 2
     python -m benchmarks.verdicts nightly
     python -m benchmarks.verdicts store_scale
+    python -m benchmarks.verdicts tuning --models resnet18
+    python -m benchmarks.verdicts instructions --models annotated_conv_bn_relu
 """
 
 from __future__ import annotations
@@ -17,8 +19,10 @@ from importlib import import_module
 COMMANDS = {
     "comparison": "benchmarks.verdicts.comparison",
     "detection": "benchmarks.verdicts.detection",
+    "instructions": "benchmarks.verdicts.instructions",
     "nightly": "benchmarks.verdicts.nightly",
     "store_scale": "benchmarks.verdicts.store_scale",
+    "tuning": "benchmarks.verdicts.tuning",
 }
 """Name to module; a module has `main(arguments) -> exit code`."""
 

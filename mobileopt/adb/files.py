@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -130,6 +130,17 @@ def sha256(phone: Phone, remote: str) -> str | None:
     if result.code or not found:
         raise TransferError(f"{phone} could not hash {remote!r}: {result.stderr.strip()!r}")
     return found[0]
+
+
+def digests(phone: Phone, remotes: Sequence[str]) -> dict[str, str]:
+    """The digests of those files that are on the phone, in one round trip.
+
+    What a phone cannot hash is left out; `push` looks at it more closely.
+    """
+    script = 'for each in "$@"; do [ -f "$each" ] && sha256sum "$each"; done; true'
+    told = phone.script(script, *remotes, deadline=120).stdout.splitlines()
+    found = (re.fullmatch(r"([0-9a-f]{64}) [ *](.+)", line) for line in told)
+    return {each[2]: each[1] for each in found if each}
 
 
 def free(phone: Phone, path: str = WORK) -> int:

@@ -12,12 +12,19 @@ import socket
 from collections.abc import Generator
 from pathlib import Path
 
-from mobileopt.adb import files
 from mobileopt.adb.phone import WORK, Phone
 from mobileopt.errors import DeviceError, NotReadyError
 
 MARK = f"{WORK}/mobileopt/fixed-performance"
-_SET = ("cmd", "power", "set-fixed-performance-mode-enabled")
+_HELD = 99
+
+# The mark comes first: a program killed between the two leaves nothing unmarked.
+_BEGIN = """[ -e "$1" ] && exit 99
+mkdir -p "${1%/*}" && printf %s "$2" > "$1" || exit 98
+cmd power set-fixed-performance-mode-enabled true || exit 1"""
+_END = """cmd power set-fixed-performance-mode-enabled false
+rm -f "$1"
+"""
 
 
 @contextlib.contextmanager
@@ -27,12 +34,12 @@ def fixed(phone: Phone) -> Generator[bool, None, None]:
     Restored at the end whatever happens; should the phone be out of reach then, the mark stays
     and `restore` undoes it later. Raises NotReadyError when another process holds the mode.
     """
-    restore(phone)
-    # The mark comes first: a program killed between the two leaves nothing unmarked.
-    phone.check(["mkdir", "-p", MARK.rpartition("/")[0]])
-    phone.script('printf %s "$2" > "$1"', MARK, _owner(os.getpid()))
+    begun = _begin(phone)
+    if begun == _HELD:
+        restore(phone)
+        begun = _begin(phone)
     try:
-        yield phone.shell([*_SET, "true"]).code == 0
+        yield begun == 0
     finally:
         with contextlib.suppress(DeviceError):
             _undo(phone)
@@ -47,18 +54,21 @@ def restore(phone: Phone) -> bool:
     if mark.code != 0:
         return False
     pid = mark.stdout.split(" ")[1] if mark.stdout.count(" ") == 2 else ""
-    if pid.isdecimal() and int(pid) != os.getpid() and mark.stdout == _owner(int(pid)):
+    if pid.isdecimal() and int(pid) != os.getpid() and mark.stdout == owner(int(pid)):
         raise NotReadyError(f"{phone} is being measured by process {pid} of this computer")
     _undo(phone)
     return True
 
 
+def _begin(phone: Phone) -> int:
+    return phone.script(_BEGIN, MARK, owner(os.getpid())).code
+
+
 def _undo(phone: Phone) -> None:
-    phone.shell([*_SET, "false"])
-    files.remove(phone, MARK)
+    phone.script(_END, MARK)
 
 
-def _owner(pid: int) -> str:
+def owner(pid: int) -> str:
     """Who a process is, with its start time, as pids are used again; nothing when it is gone."""
     try:
         started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]

@@ -34,10 +34,14 @@ NOT_FOUND = 127
 # Not `timeout`: toybox 0.8.8 and its neighbours lose the exit code of a command that ends at
 # once (landley/toybox issue 389), and return before a slower one has ended.
 # The guard has a session of its own, so that it and its `sleep` are gone with one signal, and
-# no descriptor of the command's, which adbd would wait for.
+# no descriptor of the command's, which adbd would wait for. Left alone, because the host went
+# away, it ends a few seconds after the command does.
 _GUARD = """limit=$1; shift
 "$@" & child=$!
-setsid sh -c 'sleep $1 && kill -KILL $2' sh $limit $child </dev/null >/dev/null 2>&1 & guard=$!
+setsid sh -c 'left=$1; while [ $left -gt 0 ]; do
+  nap=5; [ $left -ge 5 ] || nap=$left
+  sleep $nap; kill -0 $2 || exit; left=$((left - nap))
+done; kill -KILL $2' sh $limit $child </dev/null >/dev/null 2>&1 & guard=$!
 wait $child; code=$?
 kill -KILL -$guard 2>/dev/null || kill -KILL $guard 2>/dev/null
 exit $code"""
@@ -113,6 +117,10 @@ class Phone:
             )
         return result
 
+    def interrupt(self) -> None:
+        """Cut the conversation another thread is having; it ends with a DeadlineError there."""
+        self._client.interrupt()
+
     def reconnect(self, seconds: float = 60.0) -> None:
         """Wait for this phone to come back, and take up its new connection.
 
@@ -184,8 +192,8 @@ class Phone:
             raise
 
 
-def again(phone: Phone, deed: Callable[[], T], attempts: int = 3) -> T:
-    """Do a deed; after a transient fault wait for the phone and do it once more.
+def again(phone: Phone, deed: Callable[[], T], attempts: int = 3, patience: float = 60.0) -> T:
+    """Do a deed; after a transient fault wait for the phone, `patience` seconds, and repeat it.
 
     Raises the last TransientDeviceError, or any other error at once.
     """
@@ -194,7 +202,7 @@ def again(phone: Phone, deed: Callable[[], T], attempts: int = 3) -> T:
             return deed()
         except TransientDeviceError:
             with contextlib.suppress(ConnectionLostError):
-                phone.reconnect()
+                phone.reconnect(patience)
     return deed()
 
 

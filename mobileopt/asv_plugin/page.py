@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-
-@dataclass(frozen=True)
-class Published:
-    """What asv hands to a publisher: its configuration, repository, benchmarks and graphs.
-
-    `revisions` numbers the published commits, by full hash, in the order of the history.
-    """
-
-    conf: Any
-    repo: Any
-    benchmarks: Mapping[str, Any]
-    graphs: Any
-    revisions: Mapping[str, int]
+from mobileopt.publishing.outputs import Outputs
+from mobileopt.publishing.publication import Publication
 
 
 @dataclass(frozen=True)
@@ -26,9 +14,11 @@ class Page:
     """A page reached as `#/<name>`, drawn by `assets/<name>.js` from `<name>.json`.
 
     `data` is called once per publishing and returns what goes into that file: plain values
-    that are valid JSON, so no NaN.
+    that are valid JSON, so no NaN. `files`, where a page has more of them than one, puts them
+    into the site itself. `label` is the entry in the navigation; None leaves the page out of it.
     """
 
     name: str
-    label: str
-    data: Callable[[Published], object]
+    label: str | None
+    data: Callable[[Publication], object]
+    files: Callable[[Outputs, Publication], None] | None = None

@@ -16,8 +16,10 @@ from asv.publishing import OutputPublisher
 from asv.util import UserError
 
 from mobileopt.asv_plugin import index, variants, vendor
-from mobileopt.asv_plugin.page import Page, Published
+from mobileopt.asv_plugin.page import Page
 from mobileopt.errors import CapabilityError, MobileoptError
+from mobileopt.publishing.outputs import Outputs
+from mobileopt.publishing.publication import Publication, load
 
 PAGES = (Page("variants", "Variants", variants.collect),)
 _ASSETS = Path(__file__).with_name("assets")
@@ -35,27 +37,32 @@ class Site(OutputPublisher):
     def publish(cls, conf: Any, repo: Any, benchmarks: Any, graphs: Any, revisions: Any) -> None:
         """Write the pages; asv prints the sentence of a UserError and exits with 1."""
         try:
-            write(Path(conf.html_dir), Published(conf, repo, benchmarks, graphs, revisions))
+            # Our own reading of the store: asv's graphs hold neither intervals nor quartiles.
+            publication = load(conf, repo, benchmarks, only=set(revisions))
+            add_pages(Outputs(Path(conf.html_dir)), publication)
         except MobileoptError as error:
             raise UserError(str(error)) from error
 
 
-def write(html: Path, published: Published) -> None:
+def add_pages(outputs: Outputs, publication: Publication) -> None:
     """Turn the folder of asv's site into the whole site.
 
     Raises CapabilityError when asv's page is not the one this was written for.
     """
+    html = outputs.html
     local = _copy_third_parties(html)
     page = html / "index.html"
     text = page.read_text(encoding="utf-8")
     page.write_text(index.patched(text, PAGES, local), encoding="utf-8")
     own = html / index.OWN
-    own.mkdir()
+    own.mkdir(exist_ok=True)
     for asset in sorted(_ASSETS.iterdir()):
         (own / asset.name).write_bytes(asset.read_bytes())
     for each in PAGES:
-        data = json.dumps(each.data(published), allow_nan=False, separators=(",", ":"))
+        data = json.dumps(each.data(publication), allow_nan=False, separators=(",", ":"))
         (own / f"{each.name}.json").write_text(data, encoding="utf-8")
+        if each.files:
+            each.files(outputs, publication)
 
 
 def _copy_third_parties(html: Path) -> dict[str, str]:

@@ -13,15 +13,14 @@ import itertools
 import math
 from ast import literal_eval
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
+import numpy as np
 from asv.console import log
-from asv.results import Results, iter_results_paths
-from asv.util import UserError, is_na, mean_na
 
-from mobileopt.asv_plugin.page import Published
 from mobileopt.errors import InputError
+from mobileopt.publishing.graphs import Graph
+from mobileopt.publishing.publication import Publication
 from mobileopt.variant import BASELINE, SLOTS, Recipe
 
 METRICS = {
@@ -42,18 +41,20 @@ Cells = dict[tuple[str, str], dict[str, Cell]]
 Key = frozenset[tuple[str, Any]]
 
 
-def collect(published: Published) -> dict[str, Any]:
+def collect(publication: Publication) -> dict[str, Any]:
     """Everything the page draws: environments, their models, and a row for each recipe.
 
     A row's cells hold value (seconds, bytes or a fraction), commit, revision and, for latency,
     the ends `low` and `high` of its interval. What was never measured has no cell.
     """
     environments: dict[Key, Cells] = {}
-    for metric, graph in _graphs(published):
+    for metric, graph in _graphs(publication):
         cells = environments.setdefault(frozenset(graph.params.items()), {})
-        for variant, cell in _latest(published, graph):
-            cells.setdefault(variant, {})[metric] = cell
-    _add_intervals(published, environments)
+        variants = itertools.product(*publication.benchmarks[graph.benchmark_name]["params"])
+        for position, variant in enumerate(variants):
+            cell = _newest(publication, graph, position, with_interval=metric == "latency")
+            if cell:
+                cells.setdefault(variant, {})[metric] = cell
     return {
         "baseline": str(BASELINE),
         "slots": SLOTS,
@@ -62,88 +63,36 @@ def collect(published: Published) -> dict[str, Any]:
     }
 
 
-def _graphs(published: Published) -> Iterator[tuple[str, Any]]:
-    branch = published.repo.get_branch_name(published.conf.branches[0])
+def _graphs(publication: Publication) -> Iterator[tuple[str, Graph]]:
     for metric, name in METRICS.items():
-        benchmark = published.benchmarks.get(name)
+        benchmark = publication.benchmarks.get(name)
         if benchmark is None:
             continue
         if benchmark["param_names"] != _AXES:
             log.warning(f"{name} is left out of the Variants page: its axes are not {_AXES}")
             continue
-        for graph in published.graphs.get_graph_group(name):
-            if graph.params["branch"] == branch:
+        for graph in publication.group(name):
+            if graph.params["branch"] == publication.branch:
                 yield metric, graph
 
 
-def _latest(published: Published, graph: Any) -> Iterator[tuple[tuple[str, str], Cell]]:
-    commits = {revision: commit for commit, revision in published.revisions.items()}
-    newest_first = sorted(graph.data_points.items(), reverse=True)
-    for position, variant in enumerate(_product(published, graph.benchmark_name)):
-        for revision, rows in newest_first:
-            if any(_is_number(row[position]) for row in rows):
-                value = mean_na(row[position] for row in rows)
-                yield variant, {"value": value, "commit": commits[revision], "revision": revision}
-                break
-
-
-def _product(published: Published, name: str) -> list[tuple[str, str]]:
-    return list(itertools.product(*published.benchmarks[name]["params"]))
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    # A failed benchmark is None, a skipped one NaN.
-    return isinstance(value, int | float) and not is_na(value) and math.isfinite(value)
-
-
-def _add_intervals(published: Published, environments: Mapping[Key, Cells]) -> None:
-    name = METRICS["latency"]
-    for results in _results(published, _commits(environments)):
-        if name in results.get_result_keys(published.benchmarks):
-            stats = results.get_result_stats(name, published.benchmarks[name]["params"])
-            found = dict(zip(_product(published, name), stats, strict=True))
-            for cells in (cells for key, cells in environments.items() if _is_of(results, key)):
-                _widen_all(cells, results.commit_hash, found)
-
-
-def _widen_all(
-    cells: Cells, commit: str, stats: Mapping[tuple[str, str], Mapping[str, Any] | None]
-) -> None:
-    for variant, row in cells.items():
-        cell = row.get("latency")
-        if cell and cell["commit"] == commit:
-            _widen(cell, stats.get(variant) or {})
-
-
-def _commits(environments: Mapping[Key, Cells]) -> set[str]:
-    rows = (row for cells in environments.values() for row in cells.values())
-    return {row["latency"]["commit"] for row in rows if "latency" in row}
-
-
-def _results(published: Published, commits: set[str]) -> Iterator[Results]:
-    # asv begins a file's name with the commit's first eight digits; a store of years holds
-    # thousands of files, of which the newest few matter here.
-    begins = tuple(commit[:8] for commit in commits)
-    for folder, file, machine in iter_results_paths(published.conf.results_dir):
-        if file.startswith(begins):
-            try:
-                yield Results.load(str(Path(folder, file)), machine_name=machine)
-            except UserError as error:
-                log.warning(str(error))
-
-
-def _is_of(results: Results, key: Key) -> bool:
-    # As asv's publish names a graph: null is '', and what another result has on top is None.
-    has = {name: "" if value is None else value for name, value in results.params.items()}
-    has |= {f"env-{name}": value for name, value in results.env_vars.items()}
-    return all(has.get(name) == value for name, value in key if name != "branch")
-
-
-def _widen(cell: Cell, stats: Mapping[str, Any]) -> None:
-    low, high = stats.get("ci_99_a"), stats.get("ci_99_b")
-    if _is_number(low) and _is_number(high):
-        cell["low"] = min(low, cell.get("low", low))
-        cell["high"] = max(high, cell.get("high", high))
+def _newest(
+    publication: Publication, graph: Graph, position: int, with_interval: bool
+) -> Cell | None:
+    measured = np.flatnonzero(np.isfinite(graph.values[:, position]))
+    if not len(measured):
+        return None
+    row = measured[-1]
+    revision = int(graph.revisions[row])
+    cell = {
+        "value": float(graph.values[row, position]),
+        "commit": publication.hashes[revision],
+        "revision": revision,
+    }
+    low, high = (float(graph.columns[name][row, position]) for name in ("ci_low", "ci_high"))
+    if with_interval and math.isfinite(low) and math.isfinite(high):
+        cell |= {"low": low, "high": high}
+    return cell
 
 
 def _environments(environments: Mapping[Key, Cells]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copyreg
 import io
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.ao.nn import quantized as nnq
 from torch.ao.nn.intrinsic import quantized as nniq
+
+from mobileopt.errors import CombinationError
 
 SUFFIX = ".eager.pt"
 
@@ -22,11 +25,17 @@ def missing() -> str | None:
 
 
 def export(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> bytes:
-    """Pickle the whole module."""
+    """Pickle the whole module; raises CombinationError when something in it cannot be."""
     for kind in _QUANTIZED_CONVOLUTIONS:
         copyreg.pickle(kind, _reduce)
     file = io.BytesIO()
-    torch.save(module, file)
+    try:
+        torch.save(module, file)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise CombinationError(
+            f"the model cannot be pickled ({error}); define its classes and functions at the top "
+            "of a module"
+        ) from error
     return file.getvalue()
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+from torch._ops import OpOverload
 
 from mobileopt.errors import CombinationError
 
@@ -22,10 +25,28 @@ def missing() -> str | None:
 def script(module: nn.Module) -> torch.jit.ScriptModule:
     """Compile a module to TorchScript; raises CombinationError where torch cannot."""
     try:
-        return torch.jit.script(module)
+        return torch.jit.script(_without_overloads(module))
     except (RuntimeError, NotImplementedError, TypeError) as error:
         reason = next(line for line in str(error).splitlines() if line.strip())
         raise CombinationError(f"TorchScript cannot compile the model: {reason.strip()}") from error
+
+
+def _without_overloads(module: nn.Module) -> nn.Module:
+    """A copy of a module made of an exported program, its operators by TorchScript's names."""
+    if not any(_overloads(child) for child in module.modules()):
+        return module
+    copied = copy.deepcopy(module)
+    for child in copied.modules():
+        for node in _overloads(child):
+            node.target = node.target.overloadpacket
+        if isinstance(child, fx.GraphModule):
+            child.recompile()
+    return copied
+
+
+def _overloads(module: nn.Module) -> list[Any]:
+    nodes = module.graph.nodes if isinstance(module, fx.GraphModule) else ()
+    return [node for node in nodes if isinstance(node.target, OpOverload)]
 
 
 def export(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> bytes:

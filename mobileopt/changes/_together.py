@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -24,6 +24,11 @@ class SeriesKey(NamedTuple):
     name: str
 
 
+AnalyseAll = Callable[
+    [Mapping[SeriesKey, Sequence[float | None]], float], Mapping[SeriesKey, Analysis]
+]
+
+
 @dataclass(frozen=True)
 class SeriesChange:
     """A change point of one series and what the others say about it.
@@ -43,6 +48,7 @@ def find_together(
     *,
     min_effect: float = MIN_EFFECT,
     false_discovery_rate: float = 0.05,
+    analyse_all: AnalyseAll | None = None,
 ) -> list[SeriesChange]:
     """Find the change points of series that share one commit axis, in order of index and key.
 
@@ -51,6 +57,9 @@ def find_together(
     than `false_discovery_rate` are false: 1 - confidence is a change point's own probability of
     being false, and the mean over those kept is the expected rate (Newton et al. 2004,
     Mueller et al. 2004).
+
+    `analyse_all` takes the series and `min_effect` and gives the analysis of each, from several
+    processes or from memory; without it they are analysed here, one after the other.
 
     Raises:
         InputError: the series differ in length, or as `find`.
@@ -65,10 +74,17 @@ def find_together(
             f"series of {min(lengths)} and of {max(lengths)} results do not share a commit axis; "
             "fill what was not measured with None"
         )
-    analyses = {key: _analyse(key, values, min_effect) for key, values in series.items()}
+    analyses = (analyse_all or analyse_each)(series, min_effect)
     kept = _keep([(key, p) for key, a in analyses.items() for p in a.points], false_discovery_rate)
     kept.sort(key=lambda change: (change[1].index, change[0]))
     return [SeriesChange(key, point, _cause(key, point, analyses)) for key, point in kept]
+
+
+def analyse_each(
+    series: Mapping[SeriesKey, Sequence[float | None]], min_effect: float
+) -> dict[SeriesKey, Analysis]:
+    """The analysis of each series, one after the other; raises InputError naming the series."""
+    return {key: _analyse(key, values, min_effect) for key, values in series.items()}
 
 
 def _analyse(key: SeriesKey, values: Sequence[float | None], min_effect: float) -> Analysis:

@@ -11,9 +11,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mobileopt import exporter, measure, models, recipes, verdicts
+from mobileopt import exporter, measure, recipes, verdicts
 from mobileopt.artifact import Artifact
-from mobileopt.errors import CapabilityError, CombinationError, UnknownNameError
+from mobileopt.commands import _model_arguments
+from mobileopt.errors import CapabilityError, CombinationError
 from mobileopt.exporter import Exported, Order
 from mobileopt.measure import SessionPlan
 from mobileopt.report import json as json_report
@@ -27,6 +28,9 @@ EXAMPLES = """examples:
   mobileopt compare resnet18 --batch 10
   mobileopt compare mlp --variants unfused-float-nchw-mobile fused-int8_x86-nchw-torchscript
   mobileopt compare resnet18 --json > resnet18.json
+  mobileopt compare mypackage.nets:make --input 1,3,224,224 --weights trained.pt
+  mobileopt compare mypackage.nets:Ranker --input 1,16:int64:30522 --input 1,16
+  mobileopt compare detector.pt2 --calibration mypackage.data:batches
 """
 
 _TUTORIAL_BATCHES = {"resnet18": [1, 10]}  # the FX fusion tutorial times ResNet-18 on ten images
@@ -34,10 +38,9 @@ _TUTORIAL_BATCHES = {"resnet18": [1, 10]}  # the FX fusion tutorial times ResNet
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("model", help="a model of `mobileopt list`")
+    _model_arguments.add(parser)
     parser.add_argument("--variants", nargs="+", metavar="RECIPE", help="measure these recipes")
     parser.add_argument("--batch", nargs="+", type=_positive, help="images at once (default 1)")
-    parser.add_argument("--weights", help="pretrained weights, as DEFAULT; seeded without it")
     _add_plan(parser)
     _add_judgement(parser)
     parser.add_argument("--json", action="store_true", help="a line of JSON for each batch size")
@@ -73,8 +76,7 @@ def _positive(text: str) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, measure, judge and print, one batch size after the other."""
-    if arguments.model not in models.names():
-        raise UnknownNameError("model", arguments.model, models.names())
+    _model_arguments.check(arguments)
     named = [recipes.parse(text) for text in arguments.variants or ()]
     interrupted = False
     for batch in arguments.batch or _TUTORIAL_BATCHES.get(arguments.model, [1]):
@@ -89,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _measure(arguments: argparse.Namespace, named: list[Recipe], batch: int) -> Verdicts:
     wanted = list(dict.fromkeys([BASELINE, *(named or recipes.suggested(batch))]))
     with tempfile.TemporaryDirectory(prefix="mobileopt-") as out:
-        order = Order(arguments.model, wanted, Path(out), arguments.weights, batch)
+        order = _model_arguments.order(arguments, wanted, Path(out), batch)
         exported = _export(order)
         refused = exported.refused
         if named and refused:

@@ -33,7 +33,7 @@ def apply(
 
     `left` names every layer with weights that stayed float. The result answers rightly only
     under the same engine. Raises CapabilityError when this torch lacks the engine and
-    CombinationError when torch cannot quantize this model.
+    CombinationError when torch cannot quantize this model, or finds nothing in it to quantize.
     """
     with quantized_engine(engine), torch.no_grad():
         prepare = _prepare_eager if _is_annotated(module) else _prepare_fx
@@ -41,7 +41,9 @@ def apply(
         for batch in calibration:
             observed(*batch)
         quantized = convert(observed)
-    return Result(quantized, _quantized_layers(quantized), _float_layers(quantized))
+    if not (layers := _quantized_layers(quantized)):
+        raise CombinationError("the model has no layer that static int8 can quantize")
+    return Result(quantized, layers, _float_layers(quantized))
 
 
 def _is_annotated(module: nn.Module) -> bool:

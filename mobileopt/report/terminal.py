@@ -22,6 +22,7 @@ def show(verdicts: Verdicts, console: Console) -> None:
         console.print(_steps(verdicts))
     for recipe, reason in verdicts.refused.items():
         console.print(f"not measured: {recipe}: {reason}", style="dim", markup=False)
+    console.print(_data(verdicts), style="dim", markup=False)
     for note in _notes(verdicts):
         console.print(note, style="yellow", markup=False)
     console.print(verdicts.advice, style="bold", markup=False)
@@ -104,6 +105,17 @@ def _verdict(comparison: Comparison) -> Text:
         more = f"cannot tell yet, needs about {comparison.more_rounds} more rounds"
         return Text(more, "yellow")
     return Text(comparison.verdict, _COLOURS[comparison.verdict])
+
+
+def _data(verdicts: Verdicts) -> str:
+    """Where the weights and inputs behind the fidelity column are from."""
+    artifacts = [row.artifact for row in verdicts.rows]
+    first = artifacts[0]
+    words = (
+        f"Weights {first.weights}; fidelity on {first.fidelity.inputs} of {first.fidelity.source}"
+    )
+    calibration = sorted({each.calibration for each in artifacts if each.calibration})
+    return f"{words}; int8 ranges from {', '.join(calibration)}" if calibration else words
 
 
 def _notes(verdicts: Verdicts) -> list[str]:

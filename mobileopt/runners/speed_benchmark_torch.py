@@ -88,7 +88,7 @@ _SUMMARY = re.compile(r"Main run finished\. (\w+) per iter: (\S+)\. Iters per se
 
 
 def command(program: str, model: str, inputs: Sequence[Input], plan: Plan) -> list[str]:
-    """The command line: every flag as `--flag=value`, threads always set.
+    """The command line: every flag as `--flag=value`, threads and allocator always set.
 
     A bare flag would eat the next argument, and without a number of threads the program takes
     one by the phone's cores. Raises CapabilityError for inputs the program cannot make.
@@ -100,6 +100,7 @@ def command(program: str, model: str, inputs: Sequence[Input], plan: Plan) -> li
         f"--warmup={plan.warmup}",
         f"--iter={plan.iterations}",
         f"--pthreadpool_size={plan.threads}",
+        f"--use_caching_allocator={str(plan.caching_allocator).lower()}",
         "--report_pep=true",
     ]
 

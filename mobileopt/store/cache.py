@@ -17,10 +17,23 @@ from typing import Any
 
 import numpy as np
 
-from mobileopt.store import table
+from mobileopt.store import files, table
+from mobileopt.store.store import MACHINE, result_files
 from mobileopt.store.table import Builder, Table
 
-SCHEMA = 1
+SCHEMA = 2
+
+
+def paths(root: Path) -> list[Path]:
+    """The result files of a store; folders without a machine.json give a StoreWarning."""
+    found: list[Path] = []
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        inside = result_files(folder)
+        if inside and not (folder / MACHINE).is_file():
+            files.warn(f"{folder} was skipped: it has no {MACHINE}, as asv requires")
+        elif not folder.name.startswith("."):
+            found.extend(inside)
+    return found
 
 
 def load(root: Path, paths: list[Path]) -> Table:

@@ -24,7 +24,7 @@ import pandas as pd
 from mobileopt.errors import StoreError
 from mobileopt.store import cache, files
 from mobileopt.store.entry import natural
-from mobileopt.store.store import BENCHMARKS, MACHINE, result_files
+from mobileopt.store.store import BENCHMARKS
 from mobileopt.store.table import Array, Table
 
 STATUSES = ("measured", "skipped", "failed")
@@ -42,7 +42,7 @@ def read(root: Path, *, samples: bool = False) -> pd.DataFrame:
     """
     if not root.is_dir():
         raise StoreError(f"{root} is not a folder of results")
-    table = cache.load(root, _paths(root))
+    table = cache.load(root, cache.paths(root))
     listed = _benchmarks(root)
     columns = _file_columns(table) | _row_columns(table, listed)
     measures = _measures(table)
@@ -58,17 +58,6 @@ def read(root: Path, *, samples: bool = False) -> pd.DataFrame:
         positions = rank[table.rows["file"]][table.row_of_cell]
         frame = frame.iloc[np.argsort(positions, kind="stable")].reset_index(drop=True)
     return frame
-
-
-def _paths(root: Path) -> list[Path]:
-    paths: list[Path] = []
-    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        found = result_files(folder)
-        if found and not (folder / MACHINE).is_file():
-            files.warn(f"{folder} was skipped: it has no {MACHINE}, as asv requires")
-        elif not folder.name.startswith("."):
-            paths.extend(found)
-    return paths
 
 
 def _benchmarks(root: Path) -> dict[str, Mapping[str, Any]]:

@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ CELL_DTYPES = {
     "value": "f8",
     "ci_low": "f8",
     "ci_high": "f8",
+    "q_25": "f8",
+    "q_75": "f8",
     "started_at": "i8",
     "n": "i4",
     "status": "i1",
@@ -43,6 +45,8 @@ _SOURCES = {
     "value": "result",
     "ci_low": "stats_ci_99_a",
     "ci_high": "stats_ci_99_b",
+    "q_25": "stats_q_25",
+    "q_75": "stats_q_75",
     "n": "stats_repeat",
 }
 
@@ -200,7 +204,11 @@ def _header(document: dict[str, Any]) -> dict[str, Any]:
     params = document["params"]
     fields = ("machine", "os", "arch", "cpu", "num_cpu", "ram")
     date: Any = document.get("date")
+    env_vars: Any = document.get("env_vars")
     return {
+        # What asv names a graph by, whole.
+        "params": params,
+        "env_vars": cast("dict[str, Any]", env_vars) if isinstance(env_vars, dict) else {},
         "commit": document["commit_hash"],
         "date": int(date) if documents.is_time(date) else 0,
         "environment": str(document.get("env_name") or ""),

@@ -44,6 +44,7 @@ CLUSTERS = {
 SCRIPTS = {
     "getprop": 'cat "$PHONE_ROOT/state/properties"',
     "dumpsys": 'cat "$PHONE_ROOT/state/dumpsys.$1" 2>/dev/null || echo "Can\'t find service: $1"',
+    "taskset": 'shift; exec "$@"',  # the cores are the phone's, not this host's
     "settings": 'cat "$PHONE_ROOT/state/settings.$2.$3" 2>/dev/null || echo null',
     "cmd": """case "$1 $2" in
 "power set-fixed-performance-mode-enabled")

@@ -141,6 +141,7 @@ def main():
     import torch
 
     torch.set_num_threads(max(1, values["pthreadpool_size"]))
+    torch.backends.quantized.engine = "qnnpack"  # the one of phones' builds
     if knobs.get("no_engine") and b"quantized" in Path(values["model"]).read_bytes():
         fail("Didn't find engine for operation quantized::conv2d_prepack NoQEngine")
     old = knobs.get("old", False)

@@ -172,6 +172,7 @@ def test_every_flag_has_its_value_and_threads_are_always_set():
         "--warmup=5",
         "--iter=20",
         "--pthreadpool_size=2",
+        "--use_caching_allocator=false",
         "--report_pep=true",
     ]
 

@@ -1,0 +1,30 @@
+"""Collecting: the variants of a commit measured on phones, into the store.
+
+order = Order(store=..., commit=resolve(repository, "HEAD"), variants=..., ...)
+outcomes = Collection(order, watch).run([(found.device, found.phone) for found in ...])
+"""
+
+from mobileopt.collection.collector import (
+    FAILED,
+    PRESENT,
+    SKIPPED,
+    STORED,
+    Collection,
+    Event,
+    Order,
+    Outcome,
+)
+from mobileopt.collection.exports import Commit, resolve
+
+__all__ = [
+    "FAILED",
+    "PRESENT",
+    "SKIPPED",
+    "STORED",
+    "Collection",
+    "Commit",
+    "Event",
+    "Order",
+    "Outcome",
+    "resolve",
+]

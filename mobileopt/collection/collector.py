@@ -1,0 +1,404 @@
+"""Collects: every device in a thread of its own, every model in a session, stored at once."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from mobileopt import sampling
+from mobileopt.adb import Phone
+from mobileopt.adb.claim import claimed, renew
+from mobileopt.collection import programs, session
+from mobileopt.collection.exports import Commit, Exports
+from mobileopt.collection.programs import Program
+from mobileopt.collection.session import Record, Setting, Stopped, Subject, Times
+from mobileopt.collection.storing import Filing, environment, named
+from mobileopt.device import Device
+from mobileopt.errors import (
+    AbiError,
+    AccessError,
+    ConnectionLostError,
+    MobileoptError,
+    NotReadyError,
+    ServerError,
+    StoreError,
+    TransientDeviceError,
+)
+from mobileopt.run import Plan
+from mobileopt.sampling import Budget
+from mobileopt.store import Benchmark, Entry, Store
+from mobileopt.validity import Gate, thresholds
+from mobileopt.variant import Recipe, Variant
+
+ENGINE, ENGINES_OF_PCS = "qnnpack", ("x86", "onednn")
+"""The only engine of phones' builds; artifacts of another would answer wrongly there."""
+
+STORED, PRESENT, SKIPPED, FAILED = "stored", "present", "skipped", "failed"
+
+_ENDS_ALL = (AccessError, ConnectionLostError, ServerError)
+"""Faults that the phone's other models would meet as well."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to collect, from which commit, and into which store.
+
+    `programs` are tried before those of `cached`, which gives the ones for a device. `locks` and
+    `exports` are folders of this computer. `deadline` is in seconds a launch, `patience` what a
+    lost phone gets to come back, `attempts` how often a session is begun.
+    """
+
+    store: Path
+    commit: Commit
+    benchmark: Benchmark
+    variants: tuple[Variant, ...]
+    exports: Path
+    locks: Path
+    repository: Path
+    versions: Mapping[str, str]
+    programs: tuple[Program, ...] = ()
+    cached: Callable[[Device], tuple[Program, ...]] = lambda _: ()
+    plan: Plan = field(default_factory=lambda: Plan(iterations=10, warmup=10, threads=1))
+    cores: str = "fastest"
+    budget: Budget = field(default_factory=Budget)
+    baseline: Recipe | None = None
+    references: tuple[Variant, ...] = ()
+    redo: bool = False
+    deadline: float = 300.0
+    patience: float = 60.0
+    attempts: int = 2
+    entry: Gate = field(default_factory=lambda: thresholds()[0])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a variant on a device: `stored`, `present` before, `skipped` or `failed`.
+
+    `error` names a failure for a machine. `seconds` is the median sample; `overhead` the seconds
+    that the layer around the program took for it.
+    """
+
+    device: str
+    variant: str
+    status: str
+    reason: str = ""
+    error: str = ""
+    validity: str = ""
+    samples: int = 0
+    seconds: float | None = None
+    overhead: float | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something to show: a sentence about a device, or the outcome of one of its variants."""
+
+    device: str
+    sentence: str = ""
+    outcome: Outcome | None = None
+    total: int | None = None
+
+
+Watch = Callable[[Event], None]
+
+
+class Collection:
+    """A collection on several devices; `run` it once, `stop` it from any thread."""
+
+    def __init__(self, order: Order, watch: Watch = lambda _: None) -> None:
+        self.order, self.watch = order, watch
+        self._stop = threading.Event()
+        self._phones: list[Phone] = []
+        self._exports = Exports(order.exports, order.repository, order.commit, order.versions)
+
+    def run(self, devices: Sequence[tuple[Device, Phone]]) -> tuple[Outcome, ...]:
+        """Collect on every device, each in a thread; gives the outcomes of all, in their order.
+
+        A fault of one device is in its outcomes and stops no other. KeyboardInterrupt stops all
+        of them, and is raised again when the phones are as they were.
+        """
+        self._phones = [phone for _, phone in devices]
+        with ThreadPoolExecutor(max_workers=max(1, len(devices))) as pool:
+            running = [pool.submit(self._device, device, phone) for device, phone in devices]
+            try:
+                # In slices: a signal is only taken between two waits for a lock.
+                while not all(each.done() for each in running):
+                    time.sleep(0.05)
+            except BaseException:
+                self.stop()
+                raise
+        return tuple(outcome for each in running for outcome in each.result())
+
+    def stop(self) -> None:
+        """End every session as soon as it can be; what was not finished is not recorded."""
+        self._stop.set()
+        for phone in self._phones:
+            phone.interrupt()
+
+    def _device(self, device: Device, phone: Phone) -> list[Outcome]:
+        return list(_OnDevice(self, device, phone).collect())
+
+    @property
+    def exports(self) -> Exports:
+        """The artifacts of the commit."""
+        return self._exports
+
+    @property
+    def stopping(self) -> threading.Event:
+        """Set when it is to stop."""
+        return self._stop
+
+
+class _OnDevice:
+    """The collection on one device."""
+
+    def __init__(self, collection: Collection, device: Device, phone: Phone) -> None:
+        self.collection, self.order = collection, collection.order
+        self.device, self.phone = device, phone
+        order = self.order
+        self.filing = Filing(device, order.commit, environment(order.versions), order.benchmark)
+        self.store = Store(order.store)
+        cores = fastest(device) if order.cores == "fastest" else ()
+        self.setting = Setting(
+            phone,
+            device,
+            replace(order.plan, cores=order.plan.cores or cores),
+            order.budget,
+            deadline=order.deadline,
+            entry=order.entry,
+            stop=collection.stopping,
+            tell=lambda sentence: collection.watch(Event(device.name, sentence)),
+        )
+
+    def collect(self) -> Iterable[Outcome]:
+        outcomes = self._outcomes()
+        told: list[Outcome] = []
+        with contextlib.suppress(Stopped):
+            for outcome in outcomes:
+                told.append(outcome)
+                self.collection.watch(Event(self.device.name, outcome=outcome))
+        return told
+
+    def _outcomes(self) -> Iterable[Outcome]:
+        stored = present(self.store, self.filing) if not self.order.redo else set()
+        wanted = [each for each in self.order.variants if each not in stored]
+        total = len(self.order.variants)
+        self.collection.watch(Event(self.device.name, total=total))
+        for each in self.order.variants:
+            if each in stored:
+                yield self._outcome(each, PRESENT)
+        if wanted:
+            yield from self._wanted(wanted)
+
+    def _wanted(self, wanted: Sequence[Variant]) -> Iterable[Outcome]:
+        remaining = list(wanted)
+        try:
+            found = self._programs()
+            with claimed(self.phone, self.device.name, self.order.locks):
+                session.tidy(self.phone, found)
+                self.setting = replace(self.setting, idle=session.idle(self.phone))
+                try:
+                    for outcome in self._models(wanted, found):
+                        remaining.remove(Variant.parse(outcome.variant))
+                        yield outcome
+                finally:
+                    session.leave(self.phone)
+        except MobileoptError as error:
+            # Whatever it is, it is this device's; each variant without an outcome carries it.
+            if self.collection.stopping.is_set():
+                raise Stopped from error
+            yield from self._all_failed(remaining, error)
+
+    def _programs(self) -> tuple[Program, ...]:
+        found = self.order.programs or self.order.cached(self.device)
+        if not found:
+            abis = ", ".join(self.device.abis) or "an unknown ABI"
+            raise AbiError(
+                f"no program for {abis} is in the cache; build one with python -m tools.build, "
+                "or name one with --binary"
+            )
+        for each in found:
+            programs.check(each, self.device)
+        return found
+
+    def _models(self, wanted: Sequence[Variant], found: Sequence[Program]) -> Iterable[Outcome]:
+        for model, group in groupby(wanted, key=lambda each: each.model):
+            variants = list(group)
+            try:
+                yield from self._model(model, variants, found)
+            except _ENDS_ALL:
+                raise
+            except StoreError:
+                raise
+            except MobileoptError as error:
+                if self.collection.stopping.is_set():
+                    raise Stopped from error
+                yield from self._all_failed(variants, error)
+
+    def _model(
+        self, model: str, variants: Sequence[Variant], found: Sequence[Program]
+    ) -> Iterable[Outcome]:
+        subjects: list[Subject] = []
+        possible = [each for each in variants if not not_for_phones(each.recipe)]
+        for each in variants:
+            if each not in possible:
+                yield self._outcome(each, SKIPPED, not_for_phones(each.recipe))
+        if not possible:
+            return
+        self.setting.tell(f"{model}: exporting")
+        exported = self.collection.exports.get(model, [each.recipe for each in possible])
+        for variant in possible:
+            artifact = exported.made.get(variant.recipe)
+            if artifact is None:
+                yield self._outcome(variant, SKIPPED, exported.refused[variant.recipe])
+                continue
+            program = programs.choose(found, artifact.path.suffix)
+            reason = unfit(artifact.engine, artifact.path.suffix, program)
+            if reason or program is None:
+                yield self._outcome(variant, SKIPPED, reason)
+            else:
+                subjects.append(Subject(artifact, program))
+        if subjects:
+            yield from self._session(subjects, self._reference(found))
+
+    def _reference(self, found: Sequence[Program]) -> Subject | None:
+        """The first of the references that there is a program for."""
+        for each in self.order.references:
+            made = self.collection.exports.get(each.model, [each.recipe]).made.get(each.recipe)
+            program = programs.choose(found, made.path.suffix) if made else None
+            if made and program:
+                return Subject(made, program)
+        return None
+
+    def _session(self, subjects: Sequence[Subject], reference: Subject | None) -> Iterable[Outcome]:
+        started = datetime.now(UTC)
+        begun = time.monotonic()
+        record = self._measure(subjects, reference)
+        entries = [self.filing.measured(record, each, started, self.setting) for each in subjects]
+        self.store.add(*entries)
+        # Storing is the layer's, and so is what adb took beside the session's own clock.
+        spent = time.monotonic() - begun - record.times.total
+        overhead = (record.times.overhead + spent) / len(subjects)
+        for subject, entry in zip(subjects, entries, strict=True):
+            yield self._told(subject, entry, record, overhead)
+
+    def _measure(self, subjects: Sequence[Subject], reference: Subject | None) -> Record:
+        """A session; begun again after a lost connection, and once more when it throttled."""
+        recipes = [each.artifact.variant.recipe for each in subjects]
+        wanted = self.order.baseline
+        recipe = wanted if wanted in recipes else sampling.closest(recipes)
+        baseline = next(e.name for e in subjects if e.artifact.variant.recipe == recipe)
+
+        def once() -> Record:
+            seed = secrets.randbits(32)
+            return session.measure(self.setting, subjects, baseline, reference, seed)
+
+        record = self._again(once)
+        if record.throttled:
+            self.setting.tell("it throttled; once more, after cooling down")
+            with contextlib.suppress(TransientDeviceError):  # still hot: the first one counts
+                second = self._again(once)
+                record = record if second.throttled else second
+        return record
+
+    def _again(self, deed: Callable[[], Record]) -> Record:
+        for _ in range(self.order.attempts - 1):
+            try:
+                return deed()
+            except NotReadyError:
+                raise  # it has waited long enough
+            except TransientDeviceError as error:
+                if self.collection.stopping.is_set():
+                    raise Stopped from error
+                self._recover(error)
+        return deed()
+
+    def _recover(self, error: MobileoptError) -> None:
+        self.setting.tell(f"{error}; waits for it to come back")
+        self.phone.reconnect(self.order.patience)
+        renew(self.phone)
+        session.leave(self.phone)
+
+    def _told(self, subject: Subject, entry: Entry, record: Record, overhead: float) -> Outcome:
+        variant = subject.artifact.variant
+        if entry.reason is not None:
+            error = str(entry.context.get("error", "invalid"))
+            return self._outcome(variant, FAILED, entry.reason, error=error, overhead=overhead)
+        samples = sorted(entry.samples)
+        return self._outcome(
+            variant,
+            STORED,
+            "; ".join(record.validity[subject.name].reasons),
+            validity=record.validity[subject.name].verdict,
+            samples=len(samples),
+            seconds=samples[len(samples) // 2],
+            overhead=overhead,
+        )
+
+    def _all_failed(self, variants: Sequence[Variant], error: MobileoptError) -> Iterable[Outcome]:
+        started = datetime.now(UTC)
+        if variants and not isinstance(error, StoreError):
+            with contextlib.suppress(StoreError):  # the outcome below tells the reason anyway
+                self.store.add(*(self.filing.failed(each, error, started) for each in variants))
+        for each in variants:
+            yield self._outcome(each, FAILED, str(error), error=named(error))
+
+    def _outcome(self, variant: Variant, status: str, reason: str = "", **more: Any) -> Outcome:
+        return Outcome(self.device.name, str(variant), status, reason, **more)
+
+
+def present(store: Store, filing: Filing) -> set[Variant]:
+    """The variants that have a value of this benchmark, commit and device."""
+    if not (store.path / filing.device.name).is_dir():
+        return set()
+    frame = store.frame()
+    if not {"model", "recipe"} <= set(frame.columns):
+        return set()
+    rows = frame[
+        (frame["machine"] == filing.device.name)
+        & (frame["commit"] == filing.commit.hash)
+        & (frame["environment"] == filing.environment.name)
+        & (frame["benchmark"] == filing.benchmark.name)
+        & (frame["version"] == filing.benchmark.version)
+        & (frame["status"] == "measured")
+    ]
+    return {
+        Variant(str(model), Recipe.parse(str(recipe)))
+        for model, recipe in zip(rows["model"], rows["recipe"], strict=True)
+    }
+
+
+def not_for_phones(recipe: Recipe) -> str:
+    """Why no phone can run what a recipe makes, as its name tells, or nothing."""
+    if recipe.backend == "eager":
+        return "eager needs Python, which phones do not have"
+    engine = recipe.precision.rpartition("_")[2]
+    return unfit(engine, "", None) if engine in ENGINES_OF_PCS else ""
+
+
+def unfit(engine: str | None, suffix: str, program: Program | None) -> str:
+    """Why an artifact cannot run on a phone, or nothing."""
+    if engine not in (None, ENGINE):
+        return f"its int8 kernels are {engine}'s, phones have {ENGINE}'s"
+    if program is None:
+        return f"no program that was found takes {suffix or 'such'} files"
+    return ""
+
+
+def fastest(device: Device) -> tuple[int, ...]:
+    """The cores of the highest capacity; none when the phone does not tell them apart."""
+    top = max(device.capacities.values(), default=0)
+    best = tuple(core for core, capacity in device.capacities.items() if capacity == top)
+    return best if len(best) < len(device.capacities) else ()
+
+
+__all__ = ["Collection", "Event", "Order", "Outcome", "Times"]

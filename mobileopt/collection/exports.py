@@ -1,0 +1,178 @@
+"""The artifacts of one commit, exported by its own code and kept for whoever asks again.
+
+    CACHE/COMMIT-VERSIONS/source/            the commit's files
+    CACHE/COMMIT-VERSIONS/files/MODEL/RECIPE/  an artifact
+    CACHE/COMMIT-VERSIONS/refused/MODEL.json   recipes the commit refuses, with the sentence
+
+Several devices, several processes and later runs share it; the oldest commits are removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from filelock import FileLock, Timeout
+
+from mobileopt import artifact, exporter
+from mobileopt.artifact import Artifact
+from mobileopt.errors import ArtifactError, InputError, MobileoptError, OutputError
+from mobileopt.variant import Recipe
+
+KEPT = 4
+"""Commits whose artifacts stay in the cache; one of all models takes about a gigabyte."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit by its full hash, and when it was written."""
+
+    hash: str
+    date: datetime
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Artifacts by recipe, and for each recipe without one the sentence that says why."""
+
+    made: Mapping[Recipe, Artifact]
+    refused: Mapping[Recipe, str]
+
+
+def resolve(repository: Path, revision: str) -> Commit:
+    """The commit a revision names; raises InputError when it names none."""
+    found = _git(repository, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    commit = found.decode().strip()
+    # the author's date, as asv takes it
+    seconds = _git(repository, "show", "-s", "--format=%at", commit).decode()
+    return Commit(commit, datetime.fromtimestamp(int(seconds), UTC))
+
+
+class Exports:
+    """The artifacts of one commit; may be asked by several threads.
+
+    `versions` are those of the packages that decide what an artifact is.
+    """
+
+    def __init__(
+        self, cache: Path, repository: Path, commit: Commit, versions: Mapping[str, str]
+    ) -> None:
+        told = json.dumps(dict(versions), sort_keys=True).encode()
+        self.folder = cache / f"{commit.hash}-{hashlib.sha256(told).hexdigest()[:8]}"
+        self._repository, self._commit = repository, commit
+        self._threads = threading.Lock()
+        self._known: dict[str, Exported] = {}
+
+    def get(self, model: str, recipes: Sequence[Recipe]) -> Exported:
+        """The artifacts of a model; exports those that are not there yet.
+
+        Raises InputError when the commit does not know the model, MeasurementError when its
+        export dies, OutputError when the cache cannot be written.
+        """
+        with self._threads, self._locked():
+            known = self._known.get(model)
+            if known is None or not set(recipes) <= {*known.made, *known.refused}:
+                known = self._known[model] = self._get(model, recipes)
+        return Exported(
+            {each: known.made[each] for each in recipes if each in known.made},
+            {each: known.refused[each] for each in recipes if each in known.refused},
+        )
+
+    def _get(self, model: str, recipes: Sequence[Recipe]) -> Exported:
+        refused = self._refused(model)
+        made = {each: found for each in recipes if (found := self._read(model, each))}
+        missing = [each for each in recipes if each not in made and each not in refused]
+        if missing:
+            order = exporter.Order(model, missing, self.folder / "files", checkout=self._source())
+            exported = exporter.export(order)
+            made |= {each.variant.recipe: each for each in exported.made}
+            refused |= {Recipe.parse(name): why for name, why in exported.refused.items()}
+            self._refuse(model, refused)
+        return Exported(made, refused)
+
+    def _read(self, model: str, recipe: Recipe) -> Artifact | None:
+        folder = self.folder / "files" / model / str(recipe)
+        if not folder.is_dir():
+            return None
+        with contextlib.suppress(ArtifactError):
+            return artifact.read(folder)
+        shutil.rmtree(folder, ignore_errors=True)  # damaged: exported again
+        return None
+
+    def _refused(self, model: str) -> dict[Recipe, str]:
+        try:
+            told: Any = json.loads(self._refusals(model).read_text(encoding="utf-8"))
+            return {Recipe.parse(name): str(why) for name, why in told.items()}
+        except (OSError, ValueError, AttributeError, MobileoptError):
+            return {}
+
+    def _refuse(self, model: str, refused: Mapping[Recipe, str]) -> None:
+        path = self._refusals(model)
+        path.parent.mkdir(exist_ok=True)
+        fresh = path.with_suffix(f".{os.getpid()}.part")
+        text = json.dumps({str(recipe): why for recipe, why in refused.items()})
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(path)
+
+    def _refusals(self, model: str) -> Path:
+        return self.folder / "refused" / f"{model}.json"
+
+    def _source(self) -> Path:
+        """The commit's files, without its results; an archive leaves no mark in the repository."""
+        target = self.folder / "source"
+        if not target.is_dir():
+            archive = _git(
+                self._repository, "archive", "--format=tar", self._commit.hash, "--", ".",
+                ":(exclude)results",
+            )  # fmt: skip
+            fresh = Path(tempfile.mkdtemp(prefix=".source-", dir=self.folder))
+            with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+                tar.extractall(fresh, filter="data")
+            fresh.rename(target)
+        return target
+
+    @contextlib.contextmanager
+    def _locked(self) -> Any:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / ".lock"):
+                os.utime(self.folder)  # used just now
+                yield
+        except OSError as error:
+            raise OutputError(f"{self.folder} cannot be written: {error}") from error
+
+
+def prune(cache: Path, keep: int = KEPT) -> None:
+    """Remove the artifacts of all but the commits used last; one in use is left alone."""
+    try:
+        folders = sorted(cache.iterdir(), key=lambda each: each.stat().st_mtime, reverse=True)
+    except OSError:
+        return
+    for folder in folders[keep:]:
+        with contextlib.suppress(OSError, Timeout), FileLock(folder / ".lock").acquire(timeout=0):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _git(repository: Path, *arguments: str) -> bytes:
+    command = ["git", "-C", str(repository), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, check=True).stdout
+    except OSError as error:
+        raise InputError(f"git cannot be run: {error}") from error
+    except subprocess.CalledProcessError as error:
+        said = cast(bytes, error.stderr).decode(errors="replace").strip().splitlines()
+        reason = said[-1] if said else f"exit code {error.returncode}"
+        raise InputError(f"git says of {repository}: {reason}") from error

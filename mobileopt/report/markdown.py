@@ -1,0 +1,41 @@
+"""Tables in GitHub's markdown, for the summary of a job or a comment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from mobileopt.gate.finding import Result
+from mobileopt.report import gate
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&-])")
+_SIGNS = ("✅", "❌", "❓")
+
+
+def check(result: Result) -> str:
+    """The gate's result: a sentence, a table, what was not compared, the notes."""
+    lines = [f"### {_SIGNS[result.exit_code]} {escape(result.sentence)}", ""]
+    lines += [f"{result.base[:8]} against {result.head[:8]}, {result.seconds:.0f} s", ""]
+    if result.findings:
+        rows = (gate.cells(each) for each in gate.in_order(result))
+        lines += [*table(gate.HEADINGS, rows), ""]
+    lines += [
+        f"- not compared: {escape(name)}: {escape(reason)}"
+        for name, reason in result.skipped.items()
+    ]
+    lines += [f"- {escape(note)}" for note in result.notes]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table, every cell escaped."""
+    return [
+        f"| {' | '.join(headings)} |",
+        "|" + " --- |" * len(headings),
+        *(f"| {' | '.join(map(escape, row))} |" for row in rows),
+    ]
+
+
+def escape(text: str) -> str:
+    """Text that shows as it is: no markup, no HTML, one line."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

@@ -1,0 +1,115 @@
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mobileopt.__main__ import main
+from mobileopt.commands import tune
+from mobileopt.tuning import recording
+
+SMALL = ("--precision", "float", "--layout", "nchw", "--fusion", "unfused",
+         "--launches", "2", "--samples", "2")  # fmt: skip
+
+
+def run(*arguments, **options):
+    command = [sys.executable, "-m", "mobileopt", "tune", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    session = tmp_path_factory.mktemp("tune") / "session.json"
+    done = run("mlp", *SMALL, "--backend", "eager", "torchscript", "--json", "--exhaustive",
+               "--save-session", str(session))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), recording.read(session)
+
+
+def test_tune_names_a_variant_among_those_asked_for(found):
+    document, _ = found
+    asked = {"unfused-float-nchw-eager", "unfused-float-nchw-torchscript"}
+    assert {each["recipe"] for each in document["variants"]} == asked
+    assert document["best"] in asked
+    assert document["sentence"].startswith(f"Best here: mlp/{document['best']}")
+
+
+def test_the_saved_session_holds_every_sample_of_the_search(found):
+    document, session = found
+    assert len(session.heats) == document["launches"] == 2
+    assert session.seconds == pytest.approx(document["measuring_seconds"], rel=1e-3)
+    assert session.machine["processor"]
+
+
+def test_when_nothing_keeps_the_limits_the_exit_code_is_1_and_nothing_is_measured():
+    done = run("mlp", *SMALL, "--backend", "torchscript", "--max-size", "1kB")
+    assert done.returncode == 1, done.stderr
+    assert "unfused-float-nchw-torchscript comes closest" in done.stdout
+
+
+def test_what_the_model_cannot_have_is_listed_with_its_reason():
+    done = run("mlp", "--precision", "float", "--layout", "nhwc", "--backend", "mobile", "--fusion",
+               "fx")  # fmt: skip
+    assert done.returncode == 1
+    assert "not exported: fx-float-nhwc-mobile" in done.stdout
+    assert "NHWC needs a 4-D input" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["resnet19"], "did you mean 'resnet18'"),
+        (["mlp", "--backend", "tpu"], "unknown backend 'tpu'"),
+        (["mlp", "--threshold", "0"], "threshold 0 is not between 0 and 1"),
+        (["mlp", "--together", "1"], "together 1 is not at least 2"),
+        (["mlp", "--budget", "0"], "budget 0 is not a number of seconds above 0"),
+        (["mlp", "--budget", "nan"], "budget nan is not a number of seconds above 0"),
+    ],
+)
+def test_a_wrong_argument_is_one_sentence_and_exit_code_2(arguments, sentence, capsys):
+    assert main(["tune", *arguments]) == 2
+    told = capsys.readouterr().err
+    assert sentence in told
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("10MB", 1e7), ("10 mb", 1e7), ("500k", 5e5), ("1.5GB", 1.5e9), ("12", 12), ("12B", 12)],
+)
+def test_a_size_is_read_in_decimal_units(text, size):
+    assert tune._size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "MB", "-1MB", "1TB", "1 e3", "nan", "10MiB"])
+def test_what_is_no_size_is_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a size such as 10MB"):
+        tune._size(text)
+
+
+def test_ctrl_c_while_measuring_prints_what_is_known_and_exits_with_130(tmp_path):
+    command = [sys.executable, "-m", "mobileopt", "tune", "mlp", *SMALL[:6], "--json", "--rounds",
+               "1000", "--backend", "eager", "torchscript",
+               "--save-session", str(tmp_path / "session.json")]  # fmt: skip
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while len(_pinned_children(process.pid)) < 2:  # both are, when the first round begins
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+    time.sleep(3)  # rounds of a tenth of a second; the thousandth is minutes away
+    os.killpg(process.pid, signal.SIGINT)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert json.loads(out)["end"] == "interrupted"
+    assert recording.read(tmp_path / "session.json").seconds > 0
+
+
+def _pinned_children(pid):
+    command = ["pgrep", "-f", "-P", str(pid), "execution"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    return [each for each in found if len(os.sched_getaffinity(int(each))) == 1]
