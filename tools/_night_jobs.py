@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from mobileopt.collection.exports import prune
 from mobileopt.errors import DeviceError, MobileoptError, OutputError, ProgramError, StoreError
 from mobileopt.nightly import sessions
 from mobileopt.nightly.config import Config
@@ -20,9 +21,11 @@ from mobileopt.nightly.jobs import Fault, Job, Machine, Outcome
 from mobileopt.nightly.night import state_folder
 from mobileopt.nightly.sessions import TimeUpError
 from tools import bench
+from tools.collect import cache
 from tools.publish import configuration
 
 ASV = "asv.conf.json"
+_KEPT = 16  # commits whose exports the next night may ask for again
 
 
 def perform(config: Config, job: Job) -> Outcome:
@@ -129,18 +132,18 @@ def _log(config: Config, job: Job, text: str) -> None:
 
 def _compare(config: Config, job: Job) -> Outcome:
     state = state_folder(config)
-    exports = Exports(config.repository_path, state / "exports")
+    exports = Exports(config.repository_path, cache() / "exports")
     raw = state / "sessions"
     if job.machine.is_phone:
         from tools import _night_phones
 
         session = _night_phones.session(config, job, raw)
     else:
-        session = sessions.on_host(config.confirm, raw, lambda: None)
+        session = sessions.on_host(config.confirm, raw)
     judged = sessions.judge(job, exports, config.confirm.threshold, session)
     return Outcome(job, found=judged.as_dict())
 
 
-def tidy(config: Config) -> None:
-    """Remove exports nobody has asked for in a while."""
-    Exports(config.repository_path, state_folder(config) / "exports").forget_old()
+def tidy() -> None:
+    """Remove the exports of all but the commits asked for last."""
+    prune(cache() / "exports", _KEPT)

@@ -198,10 +198,10 @@ def prepare(
 
     Raises InputError for a commit that does not exist.
     """
-    cache = _cache()
+    kept = cache()
     defaults = {
-        "exports": cache / "exports",
-        "locks": cache / "phones",
+        "exports": kept / "exports",
+        "locks": kept / "phones",
         "repository": Path.cwd(),
         "versions": versions(),
         "cached": partial(cached, Cache(default_cache())),
@@ -421,7 +421,8 @@ def _plain(text: str) -> str:
     return "".join(each for each in text if each.isprintable() or each == "\n")
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """This user's cache of exports, and the folder of the phones' locks."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "mobileopt"
 

@@ -86,7 +86,7 @@ def run(config: Config, console: Console, clock: Callable[[], float] = time.time
         tools = Tools(lab, results, _publisher(config, console), _voice(console, status), clock)
         report = night.run(config, tools)
         _tell(config, report, console)
-        jobs.tidy(config)
+        jobs.tidy()
     return report
 
 

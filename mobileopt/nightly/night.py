@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mobileopt import commits
+from mobileopt import accepted, commits, history
+from mobileopt.accepted import Accepted
 from mobileopt.errors import MobileoptError, OutputError
 from mobileopt.nightly import confirming, measuring, repository, suspects
 from mobileopt.nightly.budget import Budget, next_time
 from mobileopt.nightly.config import Config
 from mobileopt.nightly.inquiry import Finding
 from mobileopt.nightly.jobs import Lab, Machine
-from mobileopt.nightly.ledger import Ledger
+from mobileopt.nightly.ledger import Ledger, Record
 from mobileopt.nightly.quarantine import Quarantine
 from mobileopt.nightly.report import Change, Report, Row
 from mobileopt.nightly.schedule import inside
@@ -82,7 +84,25 @@ def changes(config: Config, ledger: Ledger) -> list[Change]:
     records = {record["id"]: record for record in ledger.of("change")}
     wanted = [commit for each in records.values() for commit in each["candidates"]]
     known = commits.describe(config.repository_path, wanted)
-    return [Change.of(record, known, new=name not in told) for name, record in records.items()]
+    entries = _accepted(config)
+    return [
+        Change.of(record, known, new=name not in told, accepted=_why_accepted(record, entries))
+        for name, record in records.items()
+    ]
+
+
+def _why_accepted(record: Record, entries: Sequence[Accepted]) -> str:
+    """The reason of the accepted entry that covers a change; empty for none."""
+    for each in entries:
+        if each.covers(
+            record["metric"],
+            record["variant"],
+            math.inf if record["ratio"] is None else record["ratio"],
+            commits=record["candidates"],
+            machine=record["machine"],
+        ):
+            return each.reason
+    return ""
 
 
 def _shift(config: Config, tools: Tools) -> Shift:
@@ -178,17 +198,28 @@ def _suspects(shift: Shift) -> list[Suspect]:
     )
 
 
-def _seen(shift: Shift, recent: AbstractSet[str]) -> list[Suspect]:
+def _seen(shift: Shift, recent: AbstractSet[str]) -> list[history.Change]:
+    """What the analysis of histories is sure of where nothing can be measured again."""
     if not shift.store.path.is_dir():
         return []
     detection = shift.config.detection
-    return suspects.seen(
-        shift.store.series(shift.order),
-        shift.order,
-        recent,
+    found = history.collect(
+        shift.store,
+        repository=shift.config.repository_path,
+        accepted=_accepted(shift.config),
         min_effect=detection.min_effect,
         false_discovery_rate=detection.false_discovery_rate,
     )
+    worse = history.select(found, state="open", direction="worse")
+    return [
+        each
+        for each in worse
+        if each.first_after in recent and not suspects.can_be_judged(each.origin)
+    ]
+
+
+def _accepted(config: Config) -> tuple[Accepted, ...]:
+    return accepted.read(config.repository_path / accepted.FILE)
 
 
 def _publish(shift: Shift, tools: Tools) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from mobileopt.adb import Phone, Server, claim, fleet
+from mobileopt.adb import Phone, Server, claim, fleet, probe
 from mobileopt.artifact import Artifact
 from mobileopt.collection import programs, session
 from mobileopt.collection.collector import fastest, unfit
@@ -18,7 +18,7 @@ from mobileopt.collection.session import Record, Setting, Subject
 from mobileopt.compare import compare
 from mobileopt.device import Device
 from mobileopt.effort import Look
-from mobileopt.errors import CombinationError, ConnectionLostError, NotReadyError
+from mobileopt.errors import CombinationError, ConnectionLostError, DeviceError, NotReadyError
 from mobileopt.nightly import judgement
 from mobileopt.nightly.config import Confirm, Phones
 from mobileopt.nightly.jobs import Job
@@ -42,28 +42,27 @@ class Fleet:
 
 
 def server(phones: Phones) -> Server:
-    """The adb server of a configuration, with its network phones connected.
-
-    Raises ServerError when none answers.
-    """
-    found = Server(phones.adb_host, phones.adb_port)
-    for address in phones.connect:
-        found.connect(address)
-    return found
+    """The adb server of a configuration."""
+    return Server(phones.adb_host, phones.adb_port)
 
 
 def present(phones: Phones, behind: Server) -> Fleet:
-    """The phones a configuration asks for: by serial, or all that are found."""
+    """The phones a configuration asks for: by serial, or all that are found.
+
+    Network phones that are not connected are connected first. Raises ServerError when no server
+    answers.
+    """
+    unreachable = _connect(phones.connect, behind)
     found = fleet.find(behind)
     serials = phones.serials or tuple(each.device.serial for each in found if each.device)
-    usable = {
-        each.device.serial: (each.device, each.phone)
-        for each in found
-        if each.device and each.phone and each.device.serial in serials
-    }
+    usable: dict[str, tuple[Device, Phone]] = {}
+    for each in found:
+        if each.device and each.phone and each.device.serial in serials:
+            usable[each.device.serial] = (each.device, each.phone)
+            _TRANSPORTS[each.device.serial] = each.phone.transport.serial
     problems = {each.device.serial: each.problem for each in found if each.device}
     absent = {
-        serial: problems.get(serial) or "it is not connected"
+        serial: problems.get(serial) or "; ".join(["it is not connected", *unreachable])
         for serial in serials
         if serial not in usable
     }
@@ -71,11 +70,38 @@ def present(phones: Phones, behind: Server) -> Fleet:
 
 
 def one(phones: Phones, serial: str) -> tuple[Device, Phone]:
-    """The phone of a job; raises ConnectionLostError when it is not here."""
-    found = present(replace(phones, serials=(serial,)), server(phones))
+    """The phone of a job; raises ConnectionLostError when it is not here.
+
+    Asks that phone alone where it is known how it is connected: others may be measuring.
+    """
+    behind = server(phones)
+    for phone in behind.phones():
+        usable = phone.transport.state == "device"
+        if usable and phone.transport.serial == _TRANSPORTS.get(serial):
+            device = probe.describe(phone)
+            if device.serial == serial:
+                return device, phone
+    found = present(replace(phones, serials=(serial,)), behind)
     if not found.usable:
         raise ConnectionLostError(f"phone {serial}: {found.absent[serial]}")
     return found.usable[0]
+
+
+_TRANSPORTS: dict[str, str] = {}
+"""How each phone, by hardware serial, was connected when this process saw it last."""
+
+
+def _connect(addresses: Sequence[str], behind: Server) -> list[str]:
+    """Connect those that are not, for connecting again would cut off who measures there."""
+    connected = {each.serial for each in behind.transports() if each.state == "device"}
+    problems: list[str] = []
+    for address in addresses:
+        if address not in connected:
+            try:
+                behind.connect(address)
+            except DeviceError as error:
+                problems.append(str(error))
+    return problems
 
 
 def on_phone(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from mobileopt import history
 from mobileopt.commits import Commit
 from mobileopt.nightly.suspects import Suspect
 
@@ -21,6 +22,7 @@ class Change:
 
     One of `candidates` made it, oldest first. `ratio` is after over before, from `low` to
     `high`, and `confidence` bounds from below the probability that the search went right.
+    `accepted` is the reason for which somebody accepted it, if anybody did.
     """
 
     id: str
@@ -40,9 +42,12 @@ class Change:
     before: float
     found_at: float
     new: bool
+    accepted: str = ""
 
     @classmethod
-    def of(cls, record: Mapping[str, Any], known: Mapping[str, Commit], *, new: bool) -> Change:
+    def of(
+        cls, record: Mapping[str, Any], known: Mapping[str, Commit], *, new: bool, accepted: str
+    ) -> Change:
         """From the ledger's record and what git knows of the commits."""
         plain = ("id", "machine", "metric", "unit", "variant", "worse", "parent", "how")
         numbers = ("low", "confidence", "before")
@@ -54,6 +59,7 @@ class Change:
             candidates=tuple(known[c] for c in record["candidates"] if c in known),
             found_at=float(record["at"]),
             new=new,
+            accepted=accepted,
         )
 
     @property
@@ -94,15 +100,20 @@ class Report:
     changes: tuple[Change, ...] = ()
     undecided: tuple[tuple[Suspect, str], ...] = ()
     refuted: tuple[tuple[Suspect, str], ...] = ()
-    seen: tuple[Suspect, ...] = ()
+    seen: tuple[history.Change, ...] = ()
     left: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     site: str = ""
 
     @property
     def regressions(self) -> tuple[Change, ...]:
-        """What became worse and was not told before."""
-        return tuple(each for each in self.changes if each.worse and each.new)
+        """What became worse, was not told before and is not accepted."""
+        return tuple(e for e in self.changes if e.worse and e.new and not e.accepted)
+
+    @property
+    def accepted(self) -> tuple[Change, ...]:
+        """What became worse and is accepted."""
+        return tuple(each for each in self.changes if each.worse and each.accepted)
 
     @property
     def improvements(self) -> tuple[Change, ...]:
@@ -112,7 +123,7 @@ class Report:
     @property
     def known(self) -> tuple[Change, ...]:
         """What became worse in recent commits and was told already."""
-        return tuple(each for each in self.changes if each.worse and not each.new)
+        return tuple(e for e in self.changes if e.worse and not e.new and not e.accepted)
 
     @property
     def level(self) -> Level:

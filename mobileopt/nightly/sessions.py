@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -44,17 +45,19 @@ def judge(job: Job, exports: Exports, threshold: float, session: Session) -> Jud
     return session(before, after, job)
 
 
-def on_host(plan: Confirm, raw: Path, progress: Callable[[], object]) -> Session:
+def on_host(plan: Confirm, raw: Path) -> Session:
     """Sessions on this host; each leaves its raw samples in `raw`, in a file named by its job."""
 
     def session(before: Artifact, after: Artifact, job: Job) -> Judgement:
-        end = None if job.seconds is None else time.monotonic() + job.seconds
+        until = math.inf if job.seconds is None else time.monotonic() + job.seconds
         # The earlier commit runs twice: where it differs from itself, nothing can be told.
         folders = {BEFORE: before.folder, AGAIN: before.folder, AFTER: after.folder}
         order = SessionPlan(plan.launches, plan.rounds, plan.samples, seed=job.attempt)
-        record = measure.session(folders, order, lambda: _tick(end, progress))
+        record = measure.session(folders, order, until=until)
         if record.interrupted:
             raise KeyboardInterrupt
+        if len(record.launches) < order.total_rounds:
+            raise TimeUpError("the night's time was up before the session's end")
         files.replace(_file(raw, job), json.dumps(_raw(record, job)))
         return of_record(record, plan.threshold, job.alpha)
 
@@ -74,12 +77,6 @@ def of_record(record: Record, threshold: float, alpha: float) -> Judgement:
         look=Look(alpha=alpha),
     )
     return judgement.of_comparison(found)
-
-
-def _tick(end: float | None, progress: Callable[[], object]) -> None:
-    progress()
-    if end is not None and time.monotonic() > end:
-        raise TimeUpError("the night's time was up before the session's end")
 
 
 def _file(raw: Path, job: Job) -> Path:

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from mobileopt.changes import ChangePoint, SeriesKey, find_together
 from mobileopt.nightly.suspicion import Step, steps
-from mobileopt.series import Series
+from mobileopt.series import Origin, Series
 
 _EXACT = ("size.track_artifact", "fidelity.track_noise", "fidelity.track_top1_disagreement")
 _TIMED = ("latency.", "device.")
@@ -56,32 +55,11 @@ def find(
     found = [
         _suspect(series, step)
         for series in histories
-        if _judged(series) and min(series.values) > 0
+        if can_be_judged(series.origin) and min(series.values) > 0
         for step in steps(series.values, min_effect=min_effect, sensitivity=sensitivity)
         if series.commits[step.index] in recent
     ]
     return sorted(found, key=lambda each: (not each.worse, -abs(each.z), each.series))
-
-
-def seen(
-    histories: Sequence[Series],
-    order: Sequence[str],
-    recent: AbstractSet[str],
-    *,
-    min_effect: float,
-    false_discovery_rate: float,
-) -> list[Suspect]:
-    """What the analysis of histories is sure of among the series that cannot be judged again.
-
-    Only what shows at one of the `recent` commits, and only what became worse.
-    """
-    others = [series for series in histories if not _judged(series) and min(series.values) > 0]
-    of_key = {SeriesKey(*_name(series)): series for series in others}
-    values = {key: _on_axis(series, order) for key, series in of_key.items()}
-    found = find_together(values, min_effect=min_effect, false_discovery_rate=false_discovery_rate)
-    worse = [each for each in found if each.point.direction == "up"]
-    made = [_seen(of_key[each.key], order[each.point.index], each.point) for each in worse]
-    return [each for each in made if each.first in recent]
 
 
 def gaps(found: Iterable[Suspect], histories: Iterable[Series]) -> list[tuple[str, str]]:
@@ -128,21 +106,11 @@ def _suspect(series: Series, step: Step) -> Suspect:
     )
 
 
-def _seen(series: Series, first: str, point: ChangePoint) -> Suspect:
-    at = series.commits.index(first)
-    step = Step(at, max(0, at - 1), at + 1, point.before, point.after, point.confidence)
-    return _suspect(series, step)
-
-
-def _judged(series: Series) -> bool:
-    origin, metric = series.origin, series.origin.metric
+def can_be_judged(origin: Origin) -> bool:
+    """Whether two commits can be measured again next to each other in what a series measures."""
+    metric = origin.metric
     timed = metric.unit == "seconds" and metric.name.startswith(_TIMED)
     return origin.variant is not None and (metric.name in _EXACT or timed)
-
-
-def _on_axis(series: Series, order: Sequence[str]) -> list[float | None]:
-    values = dict(zip(series.commits, series.values, strict=True))
-    return [values.get(commit) for commit in order]
 
 
 def _name(series: Series) -> tuple[str, str]:

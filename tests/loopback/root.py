@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -123,6 +124,7 @@ class Root:
         self._proc()
         for first in CLUSTERS:
             self._cluster(first)
+        self._accounting = threading.Lock()
         self._accounted = time.monotonic()
 
     def write(self, path: str, text: str) -> None:
@@ -170,13 +172,14 @@ class Root:
 
     def account(self) -> None:
         """Do the kernel's accounting: ticks of 10 ms at the frequency each cluster ran at."""
-        now = time.monotonic()
-        ticks = int((now - self._accounted) * 100)
-        self._accounted += ticks / 100
-        for first in CLUSTERS:
-            policy = f"sys/devices/system/cpu/cpufreq/policy{first}"
-            if ticks and (self.folder / policy / "stats").is_dir():
-                self._add(policy, int(self.read(f"{policy}/scaling_cur_freq")), ticks)
+        with self._accounting:  # several shells of one phone may run at once
+            now = time.monotonic()
+            ticks = int((now - self._accounted) * 100)
+            self._accounted += ticks / 100
+            for first in CLUSTERS:
+                policy = f"sys/devices/system/cpu/cpufreq/policy{first}"
+                if ticks and (self.folder / policy / "stats").is_dir():
+                    self._add(policy, int(self.read(f"{policy}/scaling_cur_freq")), ticks)
 
     def inside(self, line: str) -> str:
         """A command line with the phone's paths turned into the host's."""

@@ -94,6 +94,24 @@ def test_a_second_slow_commit_of_another_night_is_found_beside_the_first(lab):
     assert blamed(lab.night()) == {("host", RECIPES[0], lab.commits[10])}
 
 
+def test_a_slowdown_that_somebody_accepted_is_no_alarm(lab):
+    lab.slow(6)
+    (lab.folder / "clone" / "mobileopt-accepted.toml").write_text(
+        f"""
+        [[accepted]]
+        metric = "latency.time_forward"
+        variant = "mlp/*"
+        up_to = 1.35
+        reason = "it answers better now"
+        expires = 2999-01-01
+        commit = "{lab.commits[6][:8]}"
+        """
+    )
+    report = lab.night()
+    assert (report.exit_code, report.regressions) == (0, ())
+    assert [each.accepted for each in report.accepted] == ["it answers better now"]
+
+
 def test_an_improvement_is_told_and_is_no_alarm(lab):
     lab.slow(5, size=0.7)
     report = lab.night()

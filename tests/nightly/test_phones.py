@@ -1,16 +1,16 @@
 from dataclasses import replace
 
 import pytest
-from mobileopt.collection import session as collection_session
-from tests.collection import lab
 
 from mobileopt.adb import fleet
+from mobileopt.collection import session as collection_session
 from mobileopt.errors import CombinationError, ConnectionLostError, NotReadyError
 from mobileopt.nightly import phones
 from mobileopt.nightly.config import Confirm, Phones
 from mobileopt.nightly.jobs import Job, Machine
 from mobileopt.nightly.sessions import TimeUpError
 from mobileopt.validity import thresholds
+from tests.collection import lab
 
 pytest_plugins = ["tests.loopback.fixtures"]
 
@@ -46,6 +46,23 @@ def test_a_phone_that_is_asked_for_and_not_there_is_told(server, plug):
 def test_a_job_of_a_phone_that_went_away_fails_as_the_phones_fault(server, plug):
     with pytest.raises(ConnectionLostError, match="GONE: it is not connected"):
         phones.one(settings(server, "GONE"), "GONE")
+
+
+def test_asking_for_a_phone_that_is_connected_does_not_cut_off_who_measures_on_it(server, plug):
+    phone = plug("ONE")
+    asked = replace(settings(server, "ONE"), connect=(phone.adbd.address,))
+    assert phones.present(asked, server).usable
+    connections = list(phone.adbd._connections)
+    device, _ = phones.one(asked, "ONE")
+    assert device.serial == "ONE"
+    assert phone.adbd._connections == connections
+
+
+def test_a_network_phone_that_is_not_connected_is_connected(server, plug):
+    phone = plug("ONE")
+    server.client().disconnect(phone.adbd.address)
+    asked = replace(settings(server, "ONE"), connect=(phone.adbd.address,))
+    assert phones.one(asked, "ONE")[0].serial == "ONE"
 
 
 @pytest.fixture
