@@ -11,7 +11,7 @@ import contextlib
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,11 +24,13 @@ from mobileopt.nightly import config as configuration
 from mobileopt.nightly import lock, night, orphans, telling, writing
 from mobileopt.nightly.budget import parse_until
 from mobileopt.nightly.config import NAME, Config
+from mobileopt.nightly.fleet import FleetLab
 from mobileopt.nightly.jobs import Lab
 from mobileopt.nightly.ledger import Ledger
 from mobileopt.nightly.night import Tools
 from mobileopt.nightly.report import EXIT_CODES, Change, Report
 from tools import _night_jobs as jobs
+from tools import _night_worker
 from tools.publish import publish
 
 _EXAMPLES = """examples:
@@ -80,9 +82,9 @@ def run(config: Config, console: Console, clock: Callable[[], float] = time.time
         lock.held(state),
         contextlib.chdir(config.repository_path),  # asv and the collection work where they stand
         console.status("starting") as status,
+        _lab(config) as lab,
     ):
         orphans.adopt(state)
-        lab = _lab(config)
         tools = Tools(lab, results, _publisher(config, console), _voice(console, status), clock)
         report = night.run(config, tools)
         _tell(config, report, console)
@@ -133,8 +135,18 @@ def _configured(arguments: argparse.Namespace) -> Config:
     return config
 
 
-def _lab(config: Config) -> Lab:
-    return jobs.LocalLab(config)
+@contextlib.contextmanager
+def _lab(config: Config) -> Iterator[Lab]:
+    if not config.fleet.scheduler:
+        yield jobs.LocalLab(config)
+        return
+    lab = FleetLab(
+        config.fleet, _night_worker.perform, _night_worker.machines, config.phones.serials
+    )
+    try:
+        yield lab
+    finally:
+        lab.close()
 
 
 def _publisher(config: Config, console: Console) -> Callable[[], tuple[Path, list[str]]] | None:
