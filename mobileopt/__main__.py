@@ -16,6 +16,7 @@ COMMANDS = (
     "tune",
     "inspect",
     "check",
+    "export-frame",
 )
 
 _EPILOG = """examples:
@@ -50,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in COMMANDS:
-        module = import_module(f"mobileopt.commands.{name}")
+        module = import_module(f"mobileopt.commands.{name.replace('-', '_')}")
         command = commands.add_parser(
             name,
             help=module.HELP,
