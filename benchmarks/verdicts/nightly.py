@@ -4,6 +4,7 @@
     python -m benchmarks.verdicts nightly --commits 10 --slow 6 --again 10
     python -m benchmarks.verdicts nightly --phones 2          # and two phones on loopback
     python -m benchmarks.verdicts nightly --phones 2 --stand-in --no-host
+    python -m benchmarks.verdicts nightly --phones 4 --cluster --no-host
     python -m benchmarks.verdicts nightly --folder scratch --keep
 
 Clones the last commit of this checkout into a scratch folder, commits `--commits` times on top of
@@ -21,11 +22,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from benchmarks.verdicts import nightly_cluster
 
 REWRITTEN = "mobileopt/optimizations/fuse_modules.py"
 MODEL = "annotated_conv_bn_relu"
@@ -93,6 +97,11 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="phones take time by a model's size, not by running it: shows the way, not the times",
     )
+    parser.add_argument(
+        "--cluster",
+        action="store_true",
+        help="three Dask workers; one, the scheduler and an adb server are killed on the way",
+    )
     parser.add_argument("--no-host", action="store_true", help="phones only")
     parser.add_argument("--folder", help="where to work; must not exist")
     parser.add_argument("--keep", action="store_true", help="leave the folder there")
@@ -105,18 +114,51 @@ def _experiment(folder: Path, options: argparse.Namespace) -> int:
     slow = commits[options.slow - 1] if options.slow else ""
     with connected(folder, options.phones) as phones:
         program = stand_in(folder) if options.stand_in else running(folder)
-        config = configure(folder, options, phones, program)
-        good = True
-        for night in range(1 + options.again):
-            report, code, seconds = run_night(clone, config)
-            expected = slow if not night else ""
-            good &= as_expected(report, code, expected, options)
-            print(f"night {night + 1}: exit code {code}, {seconds:.0f} s, {report['headline']}")
-            tell(report)
+        with _hosts(folder, options, phones, program) as hosts:
+            config = configure(
+                folder, options, phones, program, scheduler=hosts.url if hosts else ""
+            )
+            good = True
+            for night in range(1 + options.again):
+                stop = threading.Event()
+                ledger = clone / ".nightly" / "ledger.jsonl"
+                if hosts and not night:
+                    threading.Thread(target=hosts.disturb, args=(ledger, stop)).start()
+                report, code, seconds = run_night(clone, config)
+                stop.set()
+                expected = slow if not night else ""
+                good &= as_expected(report, code, expected, options)
+                print(f"night {night + 1}: exit code {code}, {seconds:.0f} s, {report['headline']}")
+                tell(report)
+            if hosts:
+                good &= _counted(clone, hosts, options)
     print("as it should be" if good else f"NOT as it should be; the slow commit is {slow[:8]}")
     if options.keep:
         print(folder)
     return 0 if good else 1
+
+
+@contextmanager
+def _hosts(
+    folder: Path, options: argparse.Namespace, phones: dict[str, Any], program: Path
+) -> Iterator[nightly_cluster.Cluster | None]:
+    if not options.cluster:
+        yield None
+        return
+
+    def of_host(home: Path, own: dict[str, Any], program: Path, url: str) -> Path:
+        return configure(home, options, own, program, scheduler=url)
+
+    with nightly_cluster.cluster(folder, folder / "clone", phones, program, of_host) as made:
+        yield made
+
+
+def _counted(clone: Path, hosts: nightly_cluster.Cluster, options: argparse.Namespace) -> bool:
+    """Whether everything was measured once, whoever died on the way."""
+    found = nightly_cluster.count(clone / "results")
+    expected = options.phones * options.commits * len(RECIPES)
+    print(f"killed: {', '.join(hosts.killed)}; {nightly_cluster.told(found, expected)}")
+    return len(found) == expected == found.total() and len(hosts.killed) == 3
 
 
 def as_expected(report: dict[str, Any], code: int, slow: str, options: argparse.Namespace) -> bool:
@@ -211,7 +253,12 @@ def _slow_down(path: Path) -> None:
 
 
 def configure(
-    folder: Path, options: argparse.Namespace, phones: dict[str, Any], program: Path
+    folder: Path,
+    options: argparse.Namespace,
+    phones: dict[str, Any],
+    program: Path,
+    *,
+    scheduler: str,
 ) -> Path:
     """A nightly.toml for the clone in `folder`; nothing else is measured than two variants."""
     sections: dict[str, dict[str, Any]] = {
@@ -222,6 +269,7 @@ def configure(
         "confirm": {"launches": options.launches},
         "site": {"html": "site"},
         "report": {"folder": "report"},
+        "fleet": {"scheduler": scheduler},
     }
     lines: list[str] = []
     for name, keys in sections.items():
