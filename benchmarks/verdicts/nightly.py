@@ -5,6 +5,7 @@
     python -m benchmarks.verdicts nightly --phones 2          # and two phones on loopback
     python -m benchmarks.verdicts nightly --phones 2 --stand-in --no-host
     python -m benchmarks.verdicts nightly --phones 4 --cluster --no-host
+    python -m benchmarks.verdicts nightly --kills 4           # kill -9 on the way, and again
     python -m benchmarks.verdicts nightly --folder scratch --keep
 
 Clones the last commit of this checkout into a scratch folder, commits `--commits` times on top of
@@ -18,14 +19,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="three Dask workers; one, the scheduler and an adb server are killed on the way",
     )
+    parser.add_argument("--kills", type=int, default=0, help="of the first night (0)")
     parser.add_argument("--no-host", action="store_true", help="phones only")
     parser.add_argument("--folder", help="where to work; must not exist")
     parser.add_argument("--keep", action="store_true", help="leave the folder there")
@@ -124,6 +127,8 @@ def _experiment(folder: Path, options: argparse.Namespace) -> int:
                 ledger = clone / ".nightly" / "ledger.jsonl"
                 if hosts and not night:
                     threading.Thread(target=hosts.disturb, args=(ledger, stop)).start()
+                for _ in range(0 if night else options.kills):
+                    kill_night(clone, config)
                 report, code, seconds = run_night(clone, config)
                 stop.set()
                 expected = slow if not night else ""
@@ -280,20 +285,31 @@ def configure(
     return path
 
 
-def run_night(
-    clone: Path, config: Path, extra: Sequence[str] = ()
-) -> tuple[dict[str, Any], int, float]:
+def run_night(clone: Path, config: Path) -> tuple[dict[str, Any], int, float]:
     """One nightly as a program; its report, exit code and seconds."""
+    started = time.monotonic()
+    with _nightly(clone, config) as process:
+        out, _ = process.communicate()
+    if process.returncode not in (0, 1, 2) or not out:
+        raise SystemExit(f"the nightly failed with exit code {process.returncode}")
+    return json.loads(out), process.returncode, time.monotonic() - started
+
+
+def kill_night(clone: Path, config: Path) -> None:
+    """A nightly that is killed at any moment of its first two minutes."""
+    seconds = random.uniform(5, 120)  # noqa: S311 - any moment will do
+    with _nightly(clone, config) as process:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        process.kill()
+    print(f"killed after {seconds:.0f} s")
+
+
+def _nightly(clone: Path, config: Path) -> subprocess.Popen[str]:
     cache = config.parent / "cache"
     environment = os.environ | {"PYTHONPATH": str(clone), "XDG_CACHE_HOME": str(cache)}
-    command = [sys.executable, "-m", "tools.nightly", "--config", str(config), "--json", *extra]
-    started = time.monotonic()
-    done = subprocess.run(
-        command, cwd=clone, env=environment, stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode not in (0, 1, 2) or not done.stdout:
-        raise SystemExit(f"the nightly failed with exit code {done.returncode}")
-    return json.loads(done.stdout), done.returncode, time.monotonic() - started
+    command = [sys.executable, "-m", "tools.nightly", "--config", str(config), "--json"]
+    return subprocess.Popen(command, cwd=clone, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 def _sentence(change: dict[str, Any]) -> str:

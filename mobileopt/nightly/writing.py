@@ -124,10 +124,14 @@ def _of_one_commit(changes: Sequence[Change]) -> str:
     for change in sorted(changes, key=lambda each: (each.machine, each.metric, each.variant)):
         cells = (
             change.variant, change.metric, change.machine, change.size, change.interval or "exact",
-            _amount(change.before, change.unit), f"at least {change.confidence:.0%}",
+            _amount(change.before, change.unit), _sure(change),
         )  # fmt: skip
         rows.append("| " + " | ".join(map(_cell, cells)) + " |")
     return "\n".join([f"### {head[0]}", "", *head[1:], "", *rows])
+
+
+def _sure(change: Change) -> str:
+    return "certain" if change.confidence == 1 else f"at least {change.confidence:.1%}"
 
 
 def _culprit(change: Change) -> list[str]:
