@@ -14,6 +14,7 @@ from rich.console import Console
 
 from mobileopt.collection.exports import prune
 from mobileopt.errors import DeviceError, MobileoptError, OutputError, ProgramError, StoreError
+from mobileopt.gate.finding import PASS_TIME
 from mobileopt.nightly import sessions
 from mobileopt.nightly.config import Config
 from mobileopt.nightly.exports import Exports
@@ -131,15 +132,17 @@ def _log(config: Config, job: Job, text: str) -> None:
 
 
 def _compare(config: Config, job: Job) -> Outcome:
-    state = state_folder(config)
-    exports = Exports(config.repository_path, cache() / "exports")
-    raw = state / "sessions"
+    raw, repository = state_folder(config) / "sessions", config.repository_path
+    if job.metric == PASS_TIME:
+        judged = sessions.judge_pass(job, repository, config.confirm, raw)
+        return Outcome(job, found=judged.as_dict())
     if job.machine.is_phone:
         from tools import _night_phones
 
         session = _night_phones.session(config, job, raw)
     else:
         session = sessions.on_host(config.confirm, raw)
+    exports = Exports(repository, cache() / "exports")
     judged = sessions.judge(job, exports, config.confirm.threshold, session)
     return Outcome(job, found=judged.as_dict())
 

@@ -1,25 +1,29 @@
-"""The interleaved session of two commits on this host."""
+"""The interleaved session of two commits on this host: of an artifact, or of a pass."""
 
 from __future__ import annotations
 
 import json
 import math
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from mobileopt import measure
+from mobileopt import commits, measure
 from mobileopt.artifact import Artifact
 from mobileopt.compare import compare
 from mobileopt.effort import Look
 from mobileopt.errors import MeasurementError
+from mobileopt.gate.commits_compared import PASS_EXECUTION
 from mobileopt.measure import Record, SessionPlan
 from mobileopt.nightly import judgement
 from mobileopt.nightly.config import Confirm
 from mobileopt.nightly.exports import Exports
 from mobileopt.nightly.jobs import Job
 from mobileopt.nightly.judgement import IDENTICAL, Judgement
+from mobileopt.runners.host import Program
 from mobileopt.store import files
 from mobileopt.variant import Variant
 
@@ -49,19 +53,49 @@ def on_host(plan: Confirm, raw: Path) -> Session:
     """Sessions on this host; each leaves its raw samples in `raw`, in a file named by its job."""
 
     def session(before: Artifact, after: Artifact, job: Job) -> Judgement:
-        until = math.inf if job.seconds is None else time.monotonic() + job.seconds
-        # The earlier commit runs twice: where it differs from itself, nothing can be told.
-        folders = {BEFORE: before.folder, AGAIN: before.folder, AFTER: after.folder}
-        order = SessionPlan(plan.launches, plan.rounds, plan.samples, seed=job.attempt)
-        record = measure.session(folders, order, until=until)
-        if record.interrupted:
-            raise KeyboardInterrupt
-        if len(record.launches) < order.total_rounds:
-            raise TimeUpError("the night's time was up before the session's end")
-        files.replace(_file(raw, job), json.dumps(_raw(record, job)))
-        return of_record(record, plan.threshold, job.alpha)
+        # Another path to the same folder, or both runs of it would share a process.
+        again = before.folder / ".." / before.folder.name
+        return timed({BEFORE: before.folder, AGAIN: again, AFTER: after.folder}, job, plan, raw)
 
     return session
+
+
+def judge_pass(job: Job, repository: Path, plan: Confirm, raw: Path) -> Judgement:
+    """Compare how long a pass takes at both commits of a job, each with its own code.
+
+    `job.variant` names the model and the pass, ``resnet18/fx``. Raises MeasurementError when a
+    commit cannot apply it.
+    """
+    model, _, name = job.variant.partition("/")
+    argv = (sys.executable, "-P", str(PASS_EXECUTION), model, name)
+    with (
+        tempfile.TemporaryDirectory(prefix="mobileopt-pass-") as made,
+        commits.checkout(repository, job.good, Path(made) / "good") as good,
+        commits.checkout(repository, job.commit, Path(made) / "bad") as bad,
+    ):
+        # Two programs of different names are two processes, also where all else is equal.
+        programs = {
+            each: Program(f"the pass {name} ({each})", argv, checkout, (("pass", name),))
+            for each, checkout in ((BEFORE, good), (AGAIN, good), (AFTER, bad))
+        }
+        return timed(programs, job, plan, raw)
+
+
+def timed(runs: Mapping[str, Path | Program], job: Job, plan: Confirm, raw: Path) -> Judgement:
+    """Measure the earlier commit, the earlier once more and the later in one session, and judge.
+
+    The earlier one runs twice: where it differs from itself, nothing can be told. Raises
+    TimeUpError when the job's time was over before.
+    """
+    until = math.inf if job.seconds is None else time.monotonic() + job.seconds
+    order = SessionPlan(plan.launches, plan.rounds, plan.samples, seed=job.attempt)
+    record = measure.session(runs, order, until=until)
+    if record.interrupted:
+        raise KeyboardInterrupt
+    if len(record.launches) < order.total_rounds:
+        raise TimeUpError("the night's time was up before the session's end")
+    files.replace(_file(raw, job), json.dumps(_raw(record, job)))
+    return of_record(record, plan.threshold, job.alpha)
 
 
 def of_record(record: Record, threshold: float, alpha: float) -> Judgement:

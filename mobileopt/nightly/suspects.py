@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from mobileopt import history
+from mobileopt.gate.finding import PASS_TIME
 from mobileopt.nightly.suspicion import Step, steps
 from mobileopt.series import Origin, Series
 
@@ -18,8 +20,9 @@ _TIMED = ("latency.", "device.")
 class Suspect:
     """A change in one series: `good` lies before it, `bad` after it, `first` is where it shows.
 
-    `before` and `after` are the levels in `unit`; `z` the change in standard errors. `series`
-    names all that has to be equal for two values to be comparable.
+    `variant` is a variant's name, or a model and a pass. `before` and `after` are the levels in
+    `unit`; `z` the change in standard errors. `series` names all that has to be equal for two
+    values to be comparable.
     """
 
     machine: str
@@ -96,7 +99,7 @@ def _suspect(series: Series, step: Step) -> Suspect:
         name,
         origin.metric.name,
         origin.metric.unit,
-        str(origin.variant or ""),
+        history.subject(origin),
         commits[step.good],
         commits[step.bad],
         commits[step.index],
@@ -108,9 +111,11 @@ def _suspect(series: Series, step: Step) -> Suspect:
 
 def can_be_judged(origin: Origin) -> bool:
     """Whether two commits can be measured again next to each other in what a series measures."""
-    metric = origin.metric
+    metric, settings = origin.metric, dict(origin.settings)
+    if metric.name == PASS_TIME:
+        return set(settings) == {"model", "optimization"}
     timed = metric.unit == "seconds" and metric.name.startswith(_TIMED)
-    return origin.variant is not None and (metric.name in _EXACT or timed)
+    return origin.variant is not None and not settings and (metric.name in _EXACT or timed)
 
 
 def _name(series: Series) -> tuple[str, str]:

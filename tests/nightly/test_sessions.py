@@ -1,9 +1,12 @@
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from mobileopt import measure
+from mobileopt import commits, measure
 from mobileopt.errors import CombinationError
+from mobileopt.gate.finding import PASS_TIME
 from mobileopt.measure import Record
 from mobileopt.nightly import sessions
 from mobileopt.nightly.config import Confirm
@@ -87,7 +90,7 @@ def test_the_raw_samples_of_a_session_are_kept(session, tmp_path):
     assert file.name == f"{JOB.id}.json"
 
 
-ARTIFACT_HERE = replace(ARTIFACT, folder="here")
+ARTIFACT_HERE = replace(ARTIFACT, folder=Path("here"))
 
 
 def test_a_session_that_was_cut_short_decides_nothing(session):
@@ -99,3 +102,25 @@ def test_ctrl_c_in_a_session_ends_the_night(session):
     stopped = replace(record(), interrupted=True)
     with pytest.raises(KeyboardInterrupt):
         session(stopped)(ARTIFACT_HERE, ARTIFACT_HERE, JOB)
+
+
+def test_the_earlier_commit_runs_in_two_processes_that_are_compared(session, monkeypatch):
+    compare, asked = session(record()), []
+    monkeypatch.setattr(measure, "session", lambda runs, *_, **__: asked.append(runs) or record())
+    compare(ARTIFACT_HERE, ARTIFACT_HERE, JOB)
+    [runs] = asked
+    assert runs[BEFORE] != runs[AGAIN]
+    assert runs[BEFORE].resolve() == runs[AGAIN].resolve()
+
+
+@pytest.mark.slow
+def test_a_pass_is_timed_at_both_commits_by_their_own_code(tmp_path):
+    head = commits.resolve(Path(), "HEAD")
+    job = replace(JOB, commit=head, good=head, metric=PASS_TIME, variant="mlp/fused")
+    plan = Confirm(launches=4, rounds=2, samples=1)
+    judged = sessions.judge_pass(job, Path(), plan, tmp_path)
+    assert judged.how == "session"
+    raw = json.loads(next(tmp_path.iterdir()).read_text())
+    assert {name: len(rounds) for name, rounds in raw["wall"].items()} == {
+        BEFORE: 8, AGAIN: 8, AFTER: 8,
+    }  # fmt: skip
