@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 import time
 import traceback
@@ -33,6 +34,7 @@ from tools import _night_jobs as jobs
 from tools import _night_worker
 from tools.publish import publish
 
+INTERRUPTED = 130
 _EXAMPLES = """examples:
   python -m tools.nightly --init nightly.toml    a configuration to fill in
   python -m tools.nightly                        one night, from ./nightly.toml
@@ -62,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_CODES["undecided"]
     except KeyboardInterrupt:
         print("nightly: stopped; run it again to go on", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     if arguments.json:
         print(writing.as_json(report), end="")
     else:
@@ -86,7 +88,11 @@ def run(config: Config, console: Console, clock: Callable[[], float] = time.time
     ):
         orphans.adopt(state)
         tools = Tools(lab, results, _publisher(config, console), _voice(console, status), clock)
-        report = night.run(config, tools)
+        try:
+            report = night.run(config, tools)
+        except KeyboardInterrupt:
+            orphans.adopt(state)  # what the threads have started, and nobody would wait for
+            raise
         _tell(config, report, console)
         jobs.tidy()
     return report
@@ -186,4 +192,9 @@ def _mark_told(ledger: Ledger, changes: Sequence[Change]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if code == INTERRUPTED:
+        # Threads that wait for a phone would hold the process up; nothing is lost with them.
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

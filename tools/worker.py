@@ -67,6 +67,7 @@ def serve(config: Config, resources: dict[str, int], console: Console) -> None:
     with lock.held(night.prepare(config)):
         orphans.adopt(night.state_folder(config))
         asyncio.run(_serve(config, resources, console))
+        orphans.adopt(night.state_folder(config))
 
 
 async def _serve(config: Config, resources: dict[str, int], console: Console) -> None:
@@ -77,13 +78,16 @@ async def _serve(config: Config, resources: dict[str, int], console: Console) ->
     stopping = asyncio.create_task(stopped.wait())
     while not stopped.is_set():
         try:
-            async with _worker(config, resources) as worker:
-                console.print(f"offering {', '.join(sorted(resources))}", highlight=False)
-                ended = asyncio.create_task(worker.finished())
-                await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                ended.cancel()
+            worker = await _worker(config, resources)
         except (OSError, TimeoutError) as error:
             console.print(f"no scheduler at {config.fleet.scheduler}: {error}", highlight=False)
+        else:
+            console.print(f"offering {', '.join(sorted(resources))}", highlight=False)
+            ended = asyncio.create_task(worker.finished())
+            await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            ended.cancel()
+            # A job under way is not waited for: it writes its result down for the next try.
+            await worker.close(timeout=2, executor_wait=False)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopped.wait(), _AGAIN)
 
@@ -130,4 +134,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    # Threads whose jobs are under way would hold the process up; nothing is lost with them.
+    os._exit(code)
