@@ -2,11 +2,15 @@
 python := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: bench test lint site preview clean
+.PHONY: bench demo-device test lint site preview clean
 
 bench: ## benchmark the last commit, publish the site, print the table
 	@sh tools/bootstrap.sh bench
 	$(python) -m tools.bench
+
+demo-device: ## measure two phones that need no hardware, from export to site
+	@sh tools/bootstrap.sh bench
+	$(python) -m tools.demo_device
 
 test: lint ## lint, types, import rules and all tests
 	$(python) -m pytest

@@ -44,12 +44,22 @@ RECIPES = [
     "unfused-float-nhwc_inside-mobile",
     "fused-float-nhwc-lite",
     "fused-int8_x86-nhwc-torchscript",
+    "unfused-float-nchw-executorch",
+    "fused-float-nhwc-executorch",
+    "fused-int8_xnnpack-nchw-executorch",
+    "fused-int8_onednn-nhwc-mobile",
+    "fused-int8_dynamic_qnnpack-nchw-mobile",
+    "fused-int8_dynamic_x86-nchw-mobile",
 ]
 
 OPTIMIZATIONS = ["fused", "fx", "int8_qnnpack", "int8_x86", "nhwc", "torchscript", "mobile"]
 
 CORE_MODELS = MODELS[:3]
-QUICK_RECIPES = RECIPES[:9]
+QUICK_RECIPES = [
+    *RECIPES[:9],
+    "unfused-float-nchw-executorch",
+    "fused-int8_xnnpack-nchw-executorch",
+]
 """What `make bench` measures of the core models; the other models run only these."""
 
 PARAMS = [MODELS, RECIPES]
@@ -60,6 +70,8 @@ def not_measured(model: str, recipe: str) -> str | None:
     """Why a combination is n/a by design, or None."""
     if model == "mlp" and "-nhwc" in recipe:
         return "mlp has 2-D inputs, which have no NHWC layout"
+    if "-int8_dynamic" in recipe:
+        return None if model == "mlp" else "dynamic int8 is for linear layers: only mlp runs it"
     if model not in CORE_MODELS and recipe not in QUICK_RECIPES:
         return "only the core models run every recipe"
     return None
@@ -233,3 +245,51 @@ def exported(folder: str, models: list[str], recipes: list[str]) -> dict[tuple[s
         with suppress(NotImplementedError):
             made[model, recipe] = skip_or_export(folder, model, recipe)
     return made
+
+
+MEMORY_MODELS = ["annotated_conv_bn_relu", "mobilenet_v2", "resnet18"]
+MEMORY_RECIPES = [
+    "unfused-float-nchw-torchscript",
+    "unfused-float-nhwc-mobile",
+    "fused-int8_x86-nhwc-mobile",
+]
+MEMORY_CONDITIONS = [
+    "reused-kept",
+    "refilled-kept",
+    "fresh-kept",
+    "reused-default",
+    "refilled-default",
+    "fresh-default",
+]
+
+_LAUNCHES, _ROUNDS, _SAMPLES = 2, 3, 5
+
+
+@cache
+def remembered(folder: str, model: str, recipe: str, condition: str) -> dict[str, Any]:
+    """Seconds, page faults and allocations of forward passes under a memory condition.
+
+    In processes of their own, because a condition is one of the whole process; once a commit.
+    """
+    artifact = skip_or_export(folder, model, recipe)
+    told = artifact.with_name(f"{recipe}-{condition}.json")
+    if not told.exists():
+        told.write_text(json.dumps(_measured(artifact, condition)))
+    return json.loads(told.read_text())
+
+
+def _measured(artifact: Path, condition: str) -> dict[str, Any]:
+    try:
+        from mobileopt.conditions import Memory
+        from mobileopt.runners.host import Conditioned, Worker
+    except ImportError as error:
+        raise NotImplementedError("this commit has no memory conditions") from error
+    told: dict[str, Any] = {"seconds": [], "page_faults": []}
+    for _ in range(_LAUNCHES):
+        with Worker(Conditioned(artifact, Memory.parse(condition))) as worker:
+            worker.wait()
+            for times in [worker.sample(_SAMPLES, 0) for _ in range(_ROUNDS)]:
+                told["seconds"] += times.wall
+                told["page_faults"].append(times.page_faults)
+            told["allocations"] = worker.allocations().count
+    return told

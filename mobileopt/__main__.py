@@ -11,19 +11,25 @@ from mobileopt.errors import MobileoptError
 
 COMMANDS = (
     "list",
+    "capabilities",
     "export",
     "compare",
     "tune",
+    "fidelity",
     "inspect",
     "check",
     "export-frame",
+    "init",
 )
 
 _EPILOG = """examples:
   mobileopt list                        the models, the words of a recipe
+  mobileopt capabilities                what this machine's torch can do of them
   mobileopt compare mobilenet_v2        which variant pays on this machine
   mobileopt tune mobilenet_v2           the fastest that keeps a fidelity
   mobileopt export resnet18 --recipe fx-float-nhwc-mobile -o artifacts
+  mobileopt compare mynets:make --input 1,3,224,224
+  mobileopt init --model mynets:make --input 1,3,224,224
 
 exit codes: 0 done, 2 something was wrong and one sentence says what, 130 stopped by Ctrl-C
 """

@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -23,10 +23,9 @@ import numpy.typing as npt
 
 from mobileopt import changes
 from mobileopt.changes import ChangePoint, SeriesKey
-from mobileopt.changes._series import Analysis, analyse
+from mobileopt.changes._series import Analysis, Results, analyse
 
 Floats = npt.NDArray[np.float64]
-Values = Sequence[float | None]
 _WORTH_A_PROCESS = 20_000
 """Results, in all: below it starting processes takes longer than the work."""
 
@@ -45,18 +44,19 @@ class Analyses:
         self._path = path
         self._report = report or (lambda done, of: None)
         self._kept = _read(path)
+        self._has_news = False
         self._used: dict[bytes, tuple[Floats, Floats]] = {}
 
     def __enter__(self) -> Analyses:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._used.keys() - self._kept.keys():
+        if self._has_news:
             spare = [key for key in self._kept if key not in self._used][: len(self._used)]
             _write(self._path, {key: self._kept[key] for key in spare} | self._used)
 
     def __call__(
-        self, series: Mapping[SeriesKey, Values], min_effect: float
+        self, series: Mapping[SeriesKey, Results], min_effect: float
     ) -> dict[SeriesKey, Analysis]:
         """The analysis of each series; raises InputError for values that cannot have one."""
         arrays = {key: _array(values) for key, values in series.items()}
@@ -67,6 +67,7 @@ class Analyses:
             if digests[key] not in self._kept
         }
         self._kept |= self._analysed(new, min_effect)
+        self._has_news |= bool(new)
         self._used |= {digest: self._kept[digest] for digest in digests.values()}
         return {key: _analysis(arrays[key], *self._kept[digests[key]]) for key in arrays}
 
@@ -96,7 +97,7 @@ def _solve(job: tuple[Floats, float]) -> tuple[Floats, Floats]:
     values, min_effect = job
     if len(values) and (values == values[0]).all() and values[0] > 0:
         return np.zeros(len(values)), np.empty((0, 4))
-    found = analyse(list(values), min_effect)
+    found = analyse(values, min_effect)
     points = [(each.index, each.before, each.after, each.confidence) for each in found.points]
     return found.jump, np.array(points, float).reshape(-1, 4)
 
@@ -110,7 +111,7 @@ def _analysis(array: Floats, jump: Floats, rows: Floats) -> Analysis:
     return Analysis(positions, jump, tuple(points))
 
 
-def _array(values: Values) -> Floats:
+def _array(values: Results) -> Floats:
     if isinstance(values, np.ndarray):
         return values
     return np.array([np.nan if value is None else value for value in values], np.float64)

@@ -46,6 +46,19 @@ class Fidelity:
 
 
 @dataclass(frozen=True)
+class Delegation:
+    """How much of a program its backend hands on to a delegate, as ExecuTorch's to XNNPACK.
+
+    `partitions` is the number of delegated subgraphs, `delegated` of the operators in them, and
+    `left` counts every operator outside, which the runtime's portable kernels run.
+    """
+
+    partitions: int
+    delegated: int
+    left: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Artifact:
     """The manifest of one exported variant. `folder` is where it lies, not part of it."""
 
@@ -61,6 +74,7 @@ class Artifact:
     left: Mapping[str, str]
     versions: Mapping[str, str]
     folder: Path
+    delegation: Delegation | None = None
 
     @property
     def path(self) -> Path:
@@ -130,8 +144,13 @@ def _parse(folder: Path, fields: dict[str, Any]) -> Artifact:
             left=dict(fields["left"]),
             versions=dict(fields["versions"]),
             folder=folder,
+            delegation=_delegation(fields.get("delegation")),
         )
     except (KeyError, TypeError, ValueError, AttributeError, MobileoptError) as error:
         raise ArtifactError(
             f"{folder / MANIFEST} lacks or garbles what a manifest holds: {error!r}"
         ) from error
+
+
+def _delegation(fields: Mapping[str, Any] | None) -> Delegation | None:
+    return None if fields is None else Delegation(**fields)

@@ -17,8 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from mobileopt import artifact, fidelity, recipes
+from mobileopt import layer_fidelity as layers
 from mobileopt.artifact import SYNTHETIC, Artifact, Input
 from mobileopt.errors import CapabilityError, CombinationError, OutputError
+from mobileopt.layer_fidelity import LayerFidelity
 from mobileopt.network import Network
 from mobileopt.optimizations import convert_channels_last
 from mobileopt.optimizations.result import Result
@@ -102,11 +104,25 @@ def optimize(workshop: Workshop, recipe: Recipe) -> Result:
 
 
 def apply_pass(workshop: Workshop, word: recipes.Word, module: nn.Module) -> Result:
-    """Apply one optimization to `module`, with calibration data if it asks for an engine."""
+    """Apply one optimization to `module`, with calibration data if it observes any."""
     options = dict(word.options)
-    if "engine" in options:
+    if word.calibrated:
         options["calibration"] = workshop.calibration
     return word.load().apply(module, workshop.example_inputs, **options)
+
+
+def layer_fidelity(workshop: Workshop, recipe: Recipe) -> LayerFidelity:
+    """How far each layer is from the original's after a recipe's optimizations, before its backend.
+
+    Raises CombinationError when the model cannot go through them, CapabilityError without the
+    engine.
+    """
+    recipes.check(recipe)
+    variant = Variant(workshop.network.name, recipe)
+    pairs = ((each, inputs_for(recipe, each)) for each in workshop.questions)
+    with quantized_engine(recipes.engine(recipe)), torch.no_grad(), _told(variant):
+        optimized = optimize(workshop, recipe).module
+        return layers.compare(workshop.network.module, optimized, pairs)
 
 
 def export(workshop: Workshop, recipe: Recipe, out: Path) -> Artifact:
@@ -124,11 +140,12 @@ def export(workshop: Workshop, recipe: Recipe, out: Path) -> Artifact:
         inputs = inputs_for(recipe, workshop.example_inputs)
         with _told(variant):
             result = optimize(workshop, recipe)
-            content = backend.export(result.module, inputs)
+            exported = backend.export(result.module, inputs)
         with _new_folder(out / variant.model / str(recipe)) as folder:
             file = folder / f"model{backend.SUFFIX}"
-            file.write_bytes(content)
+            file.write_bytes(exported.data)
             made = _describe(workshop, variant, result, file)
+            made = replace(made, delegation=exported.delegation)
             artifact.write(made)
     return replace(made, folder=out / variant.model / str(recipe))
 
@@ -149,16 +166,16 @@ def _describe(workshop: Workshop, variant: Variant, result: Result, file: Path) 
     asked = [inputs_for(recipe, each) for each in workshop.questions]
     with _told(variant):
         answers = fidelity.outputs(forward, asked)
-    engine = recipes.engine(recipe)
+    calibrated = any(word.calibrated for word in recipes.passes(recipe))
     return Artifact(
         variant=variant,
         file=file.name,
         sha256=artifact.digest(file),
         size=file.stat().st_size,
         inputs=tuple(_input(each) for each in inputs_for(recipe, workshop.example_inputs)),
-        engine=engine,
+        engine=recipes.engine(recipe),
         weights=workshop.network.weights,
-        calibration=workshop.calibration.source if engine else None,
+        calibration=workshop.calibration.source if calibrated else None,
         fidelity=fidelity.compare(workshop.reference, answers, workshop.questions.source),
         left=result.left,
         versions=versions(),
@@ -178,6 +195,7 @@ def versions() -> Mapping[str, str]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": _installed("torchvision"),
+        "executorch": _installed("executorch"),
         "mobileopt": _commit() or _installed("mobileopt"),
     }
 

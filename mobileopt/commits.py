@@ -129,8 +129,9 @@ def checkout(repository: Path, commit: str, folder: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
+        # Not `prune`: that would forget other worktrees too, such as one on a disk not mounted.
+        _run(repository, "worktree", "remove", "--force", "--force", str(folder))
         shutil.rmtree(folder, ignore_errors=True)
-        _run(repository, "worktree", "prune")
 
 
 def _commit(line: str) -> Commit:

@@ -26,15 +26,16 @@ _UNCOUNTED = 2  # passes of instrumented code, before those that count
 
 def main(passes: int, folders: Sequence[Path]) -> None:
     """Load all, wait, count all; raises ArtifactError or CapabilityError."""
+    answers, sys.stdout = sys.stdout, sys.stderr  # a user's model may print
     loaded = [_warm(folder) for folder in folders]
     gc.collect()
     gc.disable()  # else its turn comes in some passes and not in others
-    print("ready", flush=True)
+    print("ready", file=answers, flush=True)
     _wait()
     for made, forward in loaded:
         execution.use_engine(made)
         _count(forward, passes)
-        print(made.variant, flush=True)
+        print(made.variant, file=answers, flush=True)
 
 
 def _warm(folder: Path) -> tuple[Artifact, Forward]:

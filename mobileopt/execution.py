@@ -1,29 +1,33 @@
 """An artifact loaded and run in this process: what a host measurement repeats.
 
-As a program, ``python -m mobileopt.execution FOLDER`` loads and warms up the artifact, says so
-in one line of JSON on stdout, and then answers every line ``{"samples": n, "seconds": s}`` on
-stdin with ``{"wall": [...], "cpu": [...]}`` (see `samples`) until stdin ends.
+As a program, ``python -m mobileopt.execution [--input WORD] FOLDER...`` loads and warms up the
+artifact, says so in one line of JSON on stdout, and then answers every line
+``{"samples": n, "seconds": s}`` on stdin with ``{"wall": [...], "cpu": [...], "page_faults": per
+pass}`` (see `samples`) until stdin ends, and ``{"allocations": true}`` with those of one pass. With
+several folders a request says which is meant: ``"artifact": "1"`` is the second. WORD is one of
+`conditions.INPUTS`.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import TextIO
+from typing import Any, TextIO
 
 import torch
 from torch import Tensor
 
-from mobileopt import artifact, recipes
+from mobileopt import artifact, capabilities, recipes
 from mobileopt.artifact import Artifact
-from mobileopt.conditions import THREADS
+from mobileopt.conditions import HOST, INPUTS, THREADS
 from mobileopt.errors import CapabilityError, MobileoptError
-from mobileopt.quantized_engine import missing
+from mobileopt.metrics import allocations, page_faults
 from mobileopt.torch_warnings import silence_known_warnings
 
 MIN_WARMUP, MAX_WARMUP = 10, 60
@@ -42,8 +46,10 @@ class Warmup:
     converged: bool
 
 
-def load(folder: Path) -> tuple[Artifact, Forward]:
+def load(folder: Path, reuse: str = HOST.input) -> tuple[Artifact, Forward]:
     """Check and load an artifact; calling the second value runs one forward pass.
+
+    `reuse` is a word of `conditions.INPUTS`: what the pass does about its input tensors.
 
     Sets this process's thread count and, for a quantized artifact, its engine, for good: an
     artifact answers wrongly under another. Raises ArtifactError or CapabilityError.
@@ -54,7 +60,7 @@ def load(folder: Path) -> tuple[Artifact, Forward]:
     torch.set_num_threads(THREADS)
     module = recipes.backend(made.variant.recipe).load(made.path)
     inputs = tuple(_tensor(each) for each in made.inputs)
-    return made, _forward(module, inputs)
+    return made, _forward(module, inputs, reuse)
 
 
 def use_engine(made: Artifact) -> None:
@@ -64,17 +70,29 @@ def use_engine(made: Artifact) -> None:
     """
     if made.engine is None:
         return
-    if reason := missing(made.engine):
+    if reason := capabilities.quantized_engine(made.engine):
         raise CapabilityError(f"{made.variant} cannot run here: {reason}")
     torch.backends.quantized.engine = made.engine
 
 
-def _forward(module: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Forward:
+def _forward(module: Callable[..., Tensor], inputs: tuple[Tensor, ...], reuse: str) -> Forward:
+    buffers = tuple(each.clone() for each in inputs)
+
     @torch.no_grad()
-    def forward() -> object:
+    def reused() -> object:
         return module(*inputs)
 
-    return forward
+    @torch.no_grad()
+    def refilled() -> object:
+        for buffer, values in zip(buffers, inputs, strict=True):
+            buffer.copy_(values)
+        return module(*buffers)
+
+    @torch.no_grad()
+    def fresh() -> object:
+        return module(*(each.clone() for each in inputs))
+
+    return {"reused": reused, "refilled": refilled, "fresh": fresh}[reuse]
 
 
 def _tensor(described: artifact.Input) -> Tensor:
@@ -136,27 +154,64 @@ def samples(forward: Forward, samples: int, seconds: float) -> list[tuple[float,
     return times
 
 
-def _serve(folder: Path) -> None:
+def _serve(folders: Sequence[Path], reuse: str) -> None:
     answers, sys.stdout = sys.stdout, sys.stderr  # a user's model may print
-    made, forward = load(folder)
-    warmup = warm_up(forward)
+    loaded = [load(each, reuse) for each in folders]
+    warmups = [_warmed(made, forward) for made, forward in loaded]
     _say(
         answers,
-        {"ready": str(made.variant), "warmup": warmup.samples, "converged": warmup.converged},
+        {
+            "ready": ", ".join(str(made.variant) for made, _ in loaded),
+            "warmup": [each for warmup in warmups for each in warmup.samples],
+            "converged": all(warmup.converged for warmup in warmups),
+        },
     )
     for line in sys.stdin:
-        # The first call after another process ran finds its caches cold, so it does not count.
-        forward()
-        times = samples(forward, **json.loads(line))
-        _say(answers, {"wall": [wall for wall, _ in times], "cpu": [cpu for _, cpu in times]})
+        request = json.loads(line)
+        made, forward = loaded[int(request.pop("artifact", 0))]
+        use_engine(made)
+        counts = "allocations" in request
+        _say(answers, _allocations(forward) if counts else _times(forward, request))
+
+
+def _times(forward: Forward, asked: dict[str, Any]) -> dict[str, object]:
+    # The first call after another process ran finds its caches cold, so it does not count.
+    forward()
+    times: list[tuple[float, float]] = []
+    faults = page_faults.count(lambda: times.extend(samples(forward, **asked)))
+    return {
+        "wall": [wall for wall, _ in times],
+        "cpu": [cpu for _, cpu in times],
+        "page_faults": faults / len(times),
+    }
+
+
+def _allocations(forward: Forward) -> dict[str, object]:
+    from mobileopt import tracer  # a profiler, which a process that measures time does without
+
+    trace = tracer.record(forward)
+    return {"count": allocations.count(trace), "bytes": allocations.total_bytes(trace)}
+
+
+def _warmed(made: Artifact, forward: Forward) -> Warmup:
+    use_engine(made)
+    return warm_up(forward)
 
 
 def _say(answers: TextIO, message: dict[str, object]) -> None:
     print(json.dumps(message), file=answers, flush=True)
 
 
+def _main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m mobileopt.execution")
+    parser.add_argument("--input", choices=INPUTS, default=HOST.input)
+    parser.add_argument("folders", nargs="+", type=Path)
+    given = parser.parse_args()
+    _serve(given.folders, given.input)
+
+
 if __name__ == "__main__":
     try:
-        _serve(Path(sys.argv[1]))
+        _main()
     except MobileoptError as error:
         sys.exit(f"{error}")

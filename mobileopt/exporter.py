@@ -26,7 +26,8 @@ class Order:
     """What to export of one model, and where to; the fields are `mobileopt export`'s options.
 
     `model` is what `mobileopt.reference` can name; `inputs`, `calibration`, `evaluation` and
-    `name` belong to a user's own. The code in `checkout` exports, if that is given.
+    `name` belong to a user's own. The code in `checkout` exports, if that is given. Relative paths
+    and a user's factories are looked up in `folder`, or else in `checkout`, or else here.
     """
 
     model: str
@@ -39,6 +40,7 @@ class Order:
     evaluation: str | None = None
     name: str | None = None
     checkout: Path | None = None
+    folder: Path | None = None
 
     def command(self) -> list[str]:
         """The argv that exports, answering a line of JSON for each recipe."""
@@ -76,6 +78,7 @@ def export(order: Order, on_each: Callable[[], object] = lambda: None) -> Export
             stdout=subprocess.PIPE,
             stderr=errors,
             env=environment(order.checkout),
+            cwd=order.folder or order.checkout,
             text=True,
         )
         with process:

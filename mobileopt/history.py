@@ -12,23 +12,32 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import stdtrit  # pyright: ignore[reportMissingTypeStubs] scipy ships none
 
 from mobileopt import commits
 from mobileopt.accepted import Accepted
-from mobileopt.changes import Cause, SeriesChange, SeriesKey, find_together, noise
+from mobileopt.changes import (
+    AnalyseAll,
+    Cause,
+    SeriesChange,
+    SeriesKey,
+    find_together,
+    noise,
+)
 from mobileopt.commits import Commit
 from mobileopt.run import Metric
 from mobileopt.series import Origin, Series
 from mobileopt.store import Store
 
+Floats = npt.NDArray[np.float64]
 State = Literal["open", "fixed", "accepted", "kept", "lost", "past"]
 Direction = Literal["worse", "better"]
 
@@ -39,11 +48,15 @@ MIN_EFFECT = 0.01
 RETURNED = 0.75
 """Share of a step, on a log scale, that must be gone before it counts as fixed (or lost)."""
 
+ROUNDING = 1e-4
+"""Relative errors (80 dB) up to this are the rounding of float32, summed over a deep network:
+every rewrite of the arithmetic moves them about, and they count as none."""
+
 _NEAREST = 30  # results on each side that the size of a change rests on
 _LEVEL = 0.05  # the interval of a size covers 95 %
-# What a metric that can be 0 is lifted to, so that it has a ratio: the relative error that
-# float32 arithmetic makes by itself, and less than one of anything that is counted.
-_FLOORS = {"seconds": None, "ratio": 1e-6, "fraction": 1e-6, "unit": 1e-6}
+# What a metric that can be 0 is lifted to, so that it has a ratio; and less than one of
+# anything that is counted.
+_FLOORS = {"seconds": None, "ratio": ROUNDING, "fraction": ROUNDING, "unit": ROUNDING}
 _FLOOR_OF_A_COUNT = 0.5
 
 
@@ -132,16 +145,30 @@ class Change:
         )
 
 
-@dataclass(frozen=True)
-class _Read:
-    """The series of a store on one axis of commits."""
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """Series on one axis of commits, oldest first.
 
-    keys: Mapping[SeriesKey, Series]
+    `values` has each origin's, an array as long as `axis` with NaN where nothing was measured;
+    `axis` are the commits with results, `dates` theirs, and `every` also the commits between
+    them, where a repository knows any.
+    """
+
+    values: Mapping[Origin, Floats]
     axis: tuple[str, ...]
-    """The commits that were measured, oldest first."""
+    dates: Mapping[str, datetime]
     every: tuple[str, ...]
-    """Those between them as well, where a repository knows them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Keyed:
+    """Lines as the detector takes them: by key, with a level everywhere, and which are over."""
+
+    lines: Lines
+    origins: Mapping[SeriesKey, Origin]
+    values: Mapping[SeriesKey, Floats]
     past: frozenset[SeriesKey]
+    places: Mapping[str, int]
 
 
 def subject(origin: Origin) -> str:
@@ -173,16 +200,41 @@ def collect(
 
     Raises StoreError when the store is no folder of results.
     """
-    read = _read(store, repository)
-    found = find_together(
-        {key: _values(series, read.axis) for key, series in read.keys.items()},
+    return judge(
+        read(store, repository),
+        repository=repository,
+        accepted=accepted,
         min_effect=min_effect,
         false_discovery_rate=false_discovery_rate,
+        today=today,
     )
-    made = [
-        _change(each, read, [other for other in found if other.key == each.key], min_effect)
-        for each in found
-    ]
+
+
+def judge(
+    lines: Lines,
+    *,
+    repository: Path | None = None,
+    accepted: Sequence[Accepted] = (),
+    min_effect: float = MIN_EFFECT,
+    false_discovery_rate: float = 0.05,
+    today: date | None = None,
+    analyse_all: AnalyseAll | None = None,
+) -> list[Change]:
+    """`collect` for series that have been read: by another process, or to be drawn as well.
+
+    `analyse_all` is passed on to `find_together`, for many series and little time.
+    """
+    keyed = detectable(lines)
+    found = find_together(
+        keyed.values,
+        min_effect=min_effect,
+        false_discovery_rate=false_discovery_rate,
+        analyse_all=analyse_all,
+    )
+    siblings: dict[SeriesKey, list[SeriesChange]] = {}
+    for each in found:
+        siblings.setdefault(each.key, []).append(each)
+    made = [_change(each, keyed, siblings[each.key], min_effect) for each in found]
     known = commits.describe(repository, [each.first_after for each in made]) if repository else {}
     named = [replace(each, commit=known.get(each.first_after)) for each in made]
     settled = [_settle(each, accepted, today) for each in named]
@@ -224,59 +276,74 @@ def select(  # noqa: PLR0913  one argument a filter
 # --- from the store to series on one axis ----------------------------------------------------
 
 
-def _read(store: Store, repository: Path | None) -> _Read:
+def read(store: Store, repository: Path | None) -> Lines:
+    """The series of a store in the order of their commits; see `collect`."""
     found = store.series()
     dates = {point.commit: point.date for series in found for point in series.points}
     every = commits.order(repository) if repository and commits.is_repository(repository) else ()
     axis = tuple(commit for commit in every if commit in dates)
     if not axis:
         every = axis = tuple(sorted(dates, key=lambda commit: (dates[commit], commit)))
-    within = (Series.of([(s.origin, point) for point in s.points], axis) for s in found)
-    keys = _keys([series for series in within if series.points])
-    return _Read(keys, axis, every, frozenset(_past(keys, axis)))
+    values = {series.origin: _on_axis(series, axis) for series in found}
+    return Lines(values, axis, dates, every)
 
 
-def _keys(found: Sequence[Series]) -> dict[SeriesKey, Series]:
+def _on_axis(series: Series, axis: tuple[str, ...]) -> Floats:
+    of_commit = dict(zip(series.commits, series.values, strict=True))
+    return np.array([of_commit.get(commit, math.nan) for commit in axis], np.float64)
+
+
+def detectable(lines: Lines) -> Keyed:
+    """Lines as `find_together` takes them."""
+    lifted = {origin: _lifted(origin, values) for origin, values in lines.values.items()}
+    keys = _keys([origin for origin, values in lifted.items() if not np.isnan(values).all()])
+    values = {key: lifted[origin] for key, origin in keys.items()}
+    places = {commit: place for place, commit in enumerate(lines.every)}
+    return Keyed(lines, keys, values, frozenset(_past(keys, values)), places)
+
+
+def _keys(origins: Sequence[Origin]) -> dict[SeriesKey, Origin]:
     """A key each; the same thing measured on two machines has the same name on both."""
-    keys: dict[SeriesKey, Series] = {}
-    for series in found:
-        origin = series.origin
+    keys: dict[SeriesKey, Origin] = {}
+    for origin in origins:
         name = f"{origin.metric.name} {subject(origin)} {origin.version}"
         key = SeriesKey(origin.device, name)
         if key in keys:  # two environments of one machine are two series
             key = SeriesKey(origin.device, f"{name} {origin.environment}")
-        keys[key] = series
+        keys[key] = origin
     return keys
 
 
-def _past(keys: Mapping[SeriesKey, Series], axis: tuple[str, ...]) -> list[SeriesKey]:
+def _past(
+    keys: Mapping[SeriesKey, Origin], values: Mapping[SeriesKey, Floats]
+) -> Iterator[SeriesKey]:
     """Series that ended before another version or environment of the same thing went on."""
-    position = {commit: at for at, commit in enumerate(axis)}
-    last = {key: position[series.commits[-1]] for key, series in keys.items()}
+    last = {key: np.flatnonzero(~np.isnan(values[key]))[-1] for key in keys}
     newest: dict[tuple[object, ...], int] = {}
-    for key, series in keys.items():
-        same = _same(series.origin)
+    for key, origin in keys.items():
+        same = _same(origin)
         newest[same] = max(newest.get(same, -1), last[key])
-    return [key for key, series in keys.items() if last[key] < newest[_same(series.origin)]]
+    return (key for key, origin in keys.items() if last[key] < newest[_same(origin)])
 
 
 def _same(origin: Origin) -> tuple[object, ...]:
     return origin.device, origin.metric.name, subject(origin)
 
 
-def _values(series: Series, axis: tuple[str, ...]) -> list[float | None]:
-    of_commit = dict(zip(series.commits, series.values, strict=True))
-    floor = _FLOORS.get(series.origin.metric.unit, _FLOOR_OF_A_COUNT)
-    return [_lifted(of_commit.get(commit), floor) for commit in axis]
+def _floor(origin: Origin) -> float | None:
+    return _FLOORS.get(origin.metric.unit, _FLOOR_OF_A_COUNT)
 
 
-def _lifted(value: float | None, floor: float | None) -> float | None:
-    if value is None or (floor is None and value <= 0):
-        return None
-    return value if floor is None else max(value, floor)
+def _lifted(origin: Origin, values: Floats) -> Floats:
+    floor = _floor(origin)
+    if floor is not None:
+        return np.maximum(values, floor)
+    return np.where(values > 0, values, math.nan)
 
 
-def _lowered(level: float, floor: float) -> float:
+def lowered(level: float, origin: Origin) -> float:
+    """A level of values that were lifted, as it is: 0 for what is nothing."""
+    floor = _floor(origin) or 0.0
     return 0.0 if math.isclose(level, floor, rel_tol=1e-3) else level
 
 
@@ -284,50 +351,44 @@ def _lowered(level: float, floor: float) -> float:
 
 
 def _change(
-    found: SeriesChange, read: _Read, siblings: Sequence[SeriesChange], min_effect: float
+    found: SeriesChange, keyed: Keyed, siblings: Sequence[SeriesChange], min_effect: float
 ) -> Change:
-    series = read.keys[found.key]
-    first = read.axis[found.point.index]
-    at = series.commits.index(first)
-    last = series.commits[at - 1]
-    floor = _FLOORS.get(series.origin.metric.unit, _FLOOR_OF_A_COUNT) or 0.0
-    low, high = _interval(found, _values(series, read.axis), siblings)
+    origin, values, axis = keyed.origins[found.key], keyed.values[found.key], keyed.lines.axis
+    first = axis[found.point.index]
+    last = axis[np.flatnonzero(~np.isnan(values[: found.point.index]))[-1]]
+    low, high = _interval(found, values, siblings)
     later = [each for each in siblings if each.point.index > found.point.index]
     ended = next((each for each in later if _takes_back(found, each, min_effect)), None)
     return Change(
-        origin=series.origin,
+        origin=origin,
         last_before=last,
         first_after=first,
-        span=_span(read, last, first),
-        date=series.points[at].date,
-        before=_lowered(found.point.before, floor),
-        after=_lowered(found.point.after, floor),
+        span=keyed.lines.every[keyed.places[last] + 1 : keyed.places[first] + 1],
+        date=keyed.lines.dates[first],
+        before=lowered(found.point.before, origin),
+        after=lowered(found.point.after, origin),
         low=low,
         high=high,
         confidence=found.point.confidence,
         cause=found.cause,
-        state=_state(found, ended, past=found.key in read.past),
-        ended_by=read.axis[ended.point.index] if ended else None,
+        state=_state(found, ended, past=found.key in keyed.past),
+        ended_by=axis[ended.point.index] if ended else None,
     )
 
 
-def _span(read: _Read, last: str, first: str) -> tuple[str, ...]:
-    start, stop = read.every.index(last), read.every.index(first)
-    return read.every[start + 1 : stop + 1]
-
-
 def _interval(
-    found: SeriesChange, values: Sequence[float | None], siblings: Sequence[SeriesChange]
+    found: SeriesChange, values: Floats, siblings: Sequence[SeriesChange]
 ) -> tuple[float, float]:
     """Of the ratio: the levels' standard error from the noise of the whole series, Student's t."""
-    present = np.log([value for value in values if value is not None])
+    measured = ~np.isnan(values)
+    present = np.log(values[measured])
     borders = sorted(each.point.index for each in siblings)
     at = borders.index(found.point.index)
     start = borders[at - 1] if at else 0
     stop = borders[at + 1] if at + 1 < len(borders) else len(values)
     index = found.point.index
-    n = min(_NEAREST, sum(value is not None for value in values[start:index]))
-    m = min(_NEAREST, sum(value is not None for value in values[index:stop]))
+    n = min(_NEAREST, int(measured[start:index].sum()))
+    m = min(_NEAREST, int(measured[index:stop].sum()))
     sigma = noise(present, floor=0.0)
     half = -float(stdtrit(len(present) - 2, _LEVEL / 2)) * sigma * math.sqrt(1 / n + 1 / m)
     return found.point.ratio * math.exp(-half), found.point.ratio * math.exp(half)

@@ -16,10 +16,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
 from typing import TypeVar
 
-from mobileopt.runners.host import Program, Times, Worker
+from mobileopt.runners.host import Allocations, Program, Served, Times, Worker
 
 Item = TypeVar("Item")
 
@@ -48,6 +47,7 @@ class SessionPlan:
 class Record:
     """What a session measured of each artifact, by name, round by round and in step.
 
+    `page_faults` are those of a forward pass, the mean of each round's.
     `launches` names the launch each round belongs to; `unsettled` the artifacts whose warm-up
     did not converge; `warmup` the wall seconds each spent warming up, over all launches.
     """
@@ -58,6 +58,7 @@ class Record:
     unsettled: frozenset[str] = frozenset()
     interrupted: bool = False
     warmup: Mapping[str, float] = field(default_factory=dict[str, float])
+    page_faults: Mapping[str, list[float]] = field(default_factory=dict[str, list[float]])
 
     @property
     def seconds(self) -> float:
@@ -67,7 +68,7 @@ class Record:
 
 
 def session(
-    folders: Mapping[str, Path | Program],
+    folders: Mapping[str, Served],
     plan: SessionPlan,
     on_round: Callable[[], None] = lambda: None,
     *,
@@ -76,9 +77,9 @@ def session(
 ) -> Record:
     """Measure the artifacts in `folders`, by name, and return whole rounds only.
 
-    A `Program` may stand for an artifact; those that differ in what they `ask` alone share a
-    process. The names of each group in `together` run next to each other in every round, in an
-    order drawn anew; without groups all names are one.
+    A `Conditioned` or a `Program` may stand for an artifact; programs that differ in what they
+    `ask` alone share a process. The names of each group in `together` run next to each other in
+    every round, in an order drawn anew; without groups all names are one.
 
     Ctrl-C ends the session early and keeps the finished rounds; so does `until`, a time of
     `time.monotonic`, after which no round is begun. `on_round` is called after each.
@@ -87,6 +88,7 @@ def session(
     groups = together or [list(folders)]
     wall: dict[str, list[tuple[float, ...]]] = {name: [] for name in folders}
     cpu: dict[str, list[tuple[float, ...]]] = {name: [] for name in folders}
+    faults: dict[str, list[float]] = {name: [] for name in folders}
     launches: list[int] = []
     unsettled: set[str] = set()
     warmup = dict.fromkeys(folders, 0.0)
@@ -96,15 +98,33 @@ def session(
             for name, measured in times.items():
                 wall[name].append(measured.wall)
                 cpu[name].append(measured.cpu)
+                faults[name].append(measured.page_faults)
             launches.append(launch)
             on_round()
     except KeyboardInterrupt:
         interrupted = True
-    return Record(wall, cpu, launches, frozenset(unsettled), interrupted, warmup)
+    return Record(wall, cpu, launches, frozenset(unsettled), interrupted, warmup, faults)
+
+
+def allocations(
+    folders: Mapping[str, Served], on_each: Callable[[], object] = lambda: None
+) -> dict[str, Allocations]:
+    """What one warm forward pass of each asks the allocator for, by name.
+
+    In processes of their own: counting needs a profiler, beside which no time is measured.
+    Raises as `session` does.
+    """
+    counted: dict[str, Allocations] = {}
+    for name, what in folders.items():
+        with Worker(what) as worker:
+            worker.wait()
+            counted[name] = worker.allocations()
+        on_each()
+    return counted
 
 
 def _rounds(
-    folders: Mapping[str, Path | Program],
+    folders: Mapping[str, Served],
     plan: SessionPlan,
     groups: Sequence[Sequence[str]],
     unsettled: set[str],
@@ -131,15 +151,15 @@ def _drawn(items: Sequence[Item], order: random.Random) -> list[Item]:
     return order.sample(items, len(items))
 
 
-def _sample(worker: Worker, what: Path | Program, plan: SessionPlan) -> Times:
+def _sample(worker: Worker, what: Served, plan: SessionPlan) -> Times:
     ask = dict(what.ask) if isinstance(what, Program) else {}
     return worker.sample(plan.samples, plan.seconds, **ask)
 
 
 def _launch(
-    folders: Mapping[str, Path | Program], stack: ExitStack, unsettled: set[str]
+    folders: Mapping[str, Served], stack: ExitStack, unsettled: set[str]
 ) -> dict[str, Worker]:
-    started: dict[Path | Program, Worker] = {}
+    started: dict[Served, Worker] = {}
     distinct = {_process(what): name for name, what in folders.items()}
     for processes in _groups(list(distinct), os.cpu_count() or 1):
         started |= {each: stack.enter_context(Worker(each)) for each in processes}
@@ -147,7 +167,7 @@ def _launch(
     return {name: started[_process(what)] for name, what in folders.items()}
 
 
-def _process(what: Path | Program) -> Path | Program:
+def _process(what: Served) -> Served:
     return replace(what, ask=()) if isinstance(what, Program) else what
 
 

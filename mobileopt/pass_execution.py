@@ -43,7 +43,9 @@ def _apply(workshop: Any, name: str) -> Apply:
         return lambda: recipes.word("backend", name).load().script(module)
     if name == "mobile":
         return lambda: recipes.word("backend", name).load().optimize(module)
-    word = next(each for each in recipes.WORDS if each.name == name)
+    word = next((each for each in recipes.WORDS if each.name == name), None)
+    if word is None:
+        raise ValueError(f"there is no pass {name} here")
     return lambda: build.apply_pass(workshop, word, module)
 
 

@@ -12,17 +12,10 @@ from typing import Any
 
 import torch
 
+from mobileopt import capabilities
 from mobileopt.errors import CapabilityError
 
 _BACKEND: Any = torch.backends.quantized
-
-
-def missing(name: str) -> str | None:
-    """Why the engine cannot be used here, or None when it can."""
-    available = [each for each in _BACKEND.supported_engines if each != "none"]
-    if name in available:
-        return None
-    return f"this torch has no quantized engine {name!r}; it has {', '.join(available) or 'none'}"
 
 
 @contextmanager
@@ -34,7 +27,7 @@ def engine(name: str | None) -> Iterator[None]:
     if name is None:
         yield
         return
-    if reason := missing(name):
+    if reason := capabilities.quantized_engine(name):
         raise CapabilityError(reason)
     before = _BACKEND.engine
     _BACKEND.engine = name

@@ -12,7 +12,8 @@ from importlib import import_module
 from itertools import product
 from typing import Any
 
-from mobileopt.errors import CombinationError, UnknownNameError
+from mobileopt import capabilities
+from mobileopt.errors import CapabilityError, CombinationError, UnknownNameError
 from mobileopt.variant import BASELINE, SLOTS, Recipe
 
 
@@ -26,10 +27,20 @@ class Word:
     file: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether it observes the model over calibration data."""
+        return self.file in ("quantize_static", "quantize_pt2e")
+
     def load(self) -> Any:
-        """The optimization's or backend's module."""
+        """The optimization's or backend's module; raises CapabilityError without torch.ao."""
         folder = "backends" if self.slot == "backend" else "optimizations"
-        return import_module(f"mobileopt.{folder}.{self.file}")
+        try:
+            return import_module(f"mobileopt.{folder}.{self.file}")
+        except ImportError as error:
+            if reason := capabilities.torch_ao():
+                raise CapabilityError(f"{self.name} needs torch.ao: {reason}") from error
+            raise
 
 
 WORDS = (
@@ -54,6 +65,26 @@ WORDS = (
         "quantize_static",
         {"engine": "onednn"},
     ),
+    Word(
+        "precision",
+        "int8_xnnpack",
+        "static int8, XNNPACK's kernels under ExecuTorch",
+        "quantize_pt2e",
+    ),
+    Word(
+        "precision",
+        "int8_dynamic_qnnpack",
+        "int8 weights of linear and recurrent layers, phones' engine",
+        "quantize_dynamic",
+        {"engine": "qnnpack"},
+    ),
+    Word(
+        "precision",
+        "int8_dynamic_x86",
+        "int8 weights of linear and recurrent layers, a PC's engine",
+        "quantize_dynamic",
+        {"engine": "x86"},
+    ),
     Word("layout", "nchw", "NCHW input"),
     Word("layout", "nhwc", "channels-last input and weights", "convert_channels_last"),
     Word(
@@ -67,6 +98,7 @@ WORDS = (
     Word("backend", "torchscript", "torch.jit.script, saved as .pt", "torchscript"),
     Word("backend", "mobile", "optimize_for_mobile, saved as .pt", "mobile"),
     Word("backend", "lite", "optimize_for_mobile for the lite interpreter, .ptl", "lite"),
+    Word("backend", "executorch", "torch.export lowered to XNNPACK, .pte", "executorch"),
 )  # fmt: skip  one row a word, to be read as a table
 
 
@@ -109,7 +141,26 @@ def refusal(recipe: Recipe) -> str | None:
     return None
 
 
-_REFUSALS: tuple[tuple[Callable[[Recipe], bool], str], ...] = ()
+def _is_torch_int8_on_executorch(recipe: Recipe) -> bool:
+    return recipe.backend == "executorch" and engine(recipe) is not None
+
+
+def _is_xnnpack_int8_elsewhere(recipe: Recipe) -> bool:
+    return recipe.precision == "int8_xnnpack" and recipe.backend != "executorch"
+
+
+_REFUSALS: tuple[tuple[Callable[[Recipe], bool], str], ...] = (
+    (
+        _is_torch_int8_on_executorch,
+        "int8 by one of torch's engines packs its weights for kernels that ExecuTorch does not "
+        "have; its int8 is int8_xnnpack",
+    ),
+    (
+        _is_xnnpack_int8_elsewhere,
+        "int8_xnnpack becomes int8 kernels only in ExecuTorch; elsewhere torch would run it in "
+        "float, with the errors of int8 and none of its speed",
+    ),
+)
 
 
 def all_recipes() -> list[Recipe]:
@@ -160,4 +211,10 @@ _SUGGESTED = (
     "fused-int8_qnnpack-nhwc-mobile",
     "fused-int8_x86-nhwc-torchscript",
     "fused-int8_x86-nhwc-mobile",
+    "fused-int8_onednn-nhwc-mobile",
+    "unfused-float-nchw-executorch",
+    "fused-float-nhwc-executorch",
+    "fused-int8_xnnpack-nchw-executorch",
+    "fused-int8_dynamic_qnnpack-nchw-mobile",
+    "fused-int8_dynamic_x86-nchw-mobile",
 )

@@ -5,7 +5,9 @@ They say that what this package measures is deprecated. That is why it is measur
 
 from __future__ import annotations
 
+import logging
 import warnings
+from functools import partial
 
 KNOWN = (
     (r".*torch\.ao\.quantization is deprecated", DeprecationWarning),
@@ -15,10 +17,25 @@ KNOWN = (
     ("Please use quant_min and quant_max", UserWarning),  # torch's own default observers
     ("The TorchScript type system doesn't support", UserWarning),  # scripting nnq.Linear
     ("must run observer before calling calculate_qparams", UserWarning),
+    (r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning),  # ExecuTorch, torchao
+    (r"The tensor attributes? self\.\S*_flat_weights", UserWarning),  # exporting an LSTM or GRU
+    ("guard_size_oblivious will be removed", FutureWarning),  # ExecuTorch's tensors
+    (
+        r"(read|open)_(binary|text) is deprecated",
+        DeprecationWarning,
+    ),  # ExecuTorch reading its schemas
 )
+
+_LOGGED = (("torch.utils._pytree", "Calling register_constant() on Enum"),)  # importing torchao
 
 
 def silence_known_warnings() -> None:
     """Ignore the warnings of `KNOWN` in this process from now on."""
     for message, category in KNOWN:
         warnings.filterwarnings("ignore", message, category)
+    for logger, text in _LOGGED:
+        logging.getLogger(logger).addFilter(partial(_lacks, text))
+
+
+def _lacks(text: str, record: logging.LogRecord) -> bool:
+    return text not in record.getMessage()

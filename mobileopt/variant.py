@@ -8,6 +8,7 @@ stored today means the same when a fifth choice is added to one of them tomorrow
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mobileopt.errors import InputError
@@ -106,3 +107,22 @@ def _check_word(what: str, word: str) -> None:
 
 BASELINE = Recipe()
 """Unfused float NCHW eager: what every ratio and every error is taken against."""
+
+
+def variant_of(settings: Mapping[str, str]) -> tuple[Variant | None, dict[str, str]]:
+    """The variant that a benchmark's parameters name, and the other parameters.
+
+    They name one as `variant`, as `model` and `recipe`, or as `model` and the recipe's four words.
+    """
+    for names in (("variant",), ("model", "recipe"), ("model", *SLOTS)):
+        if not set(names) <= settings.keys():
+            continue
+        model, *words = (settings[name] for name in names)
+        try:
+            variant = (
+                Variant(model, Recipe.parse("-".join(words))) if words else Variant.parse(model)
+            )
+        except InputError:
+            continue  # the parameters of somebody else's benchmark
+        return variant, {name: settings[name] for name in settings.keys() - set(names)}
+    return None, dict(settings)

@@ -12,6 +12,7 @@ import random
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from asv.results import Results
@@ -73,21 +74,49 @@ def build(
     models: dict[str, float] | None = None,
     plugins: tuple[str, ...] = (".mobileopt.asv_plugin",),
     extra: str | None = None,
+    commits: int = 6,
 ) -> Project:
-    """A project of six commits, measured on every machine but for the gaps real stores have.
+    """A project of some commits, measured on every machine but for the gaps real stores have.
 
     `extra` is the name of one more parameter, which only the first machine has.
     """
     project = Project(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _write_conf(folder, plugins)
-    project.commits = _commits(folder, 6)
+    project.commits = _commits(folder, commits)
     benchmarks = _benchmarks(list(models or MODELS))
     write_json(str(folder / "results" / "benchmarks.json"), benchmarks, 2)
     for position, machine in enumerate(machines):
         params = {extra: "1"} if extra and position == 0 else {}
         _measure(project, (position, machine, params), benchmarks, models or MODELS)
     return project
+
+
+def doubt(
+    project: Project, number: int, variant: tuple[str, str], verdict: str, reasons: list[str]
+) -> None:
+    """Say in the first machine's side-car that the latency of a commit is suspect or invalid."""
+    commit = project.commits[number]
+    (path,) = (project.folder / "results" / "machine-0").glob(f"{commit[:8]}-*.json")
+    stored = json.loads(path.read_text())
+    started = stored["results"]["latency.time_forward"][
+        stored["result_columns"].index("started_at")
+    ]
+    context = {"validity": {"verdict": verdict, "reasons": reasons}}
+    if verdict == "invalid":
+        context |= {"samples": [0.08, 0.09, 0.1]}
+    record = {
+        "kind": "run",
+        "run": f"{verdict}-{number}",
+        "benchmark": "latency.time_forward",
+        "version": "1",
+        "combination": [repr(name) for name in variant],
+        "started_at": started,
+        "reason": None,
+        "context": context,
+    }
+    with path.with_suffix(".jsonl").open("a") as file:
+        file.write(json.dumps(record) + "\n")
 
 
 def _write_conf(folder: Path, plugins: tuple[str, ...]) -> None:
@@ -109,7 +138,7 @@ def _write_conf(folder: Path, plugins: tuple[str, ...]) -> None:
 def _commits(folder: Path, count: int) -> list[str]:
     git(folder, "init", "-q", "-b", "main")
     for number in range(count):
-        when = f"2026-01-{number + 1:02}T12:00:00+00:00"
+        when = (datetime(2026, 1, 1, 12, tzinfo=UTC) + timedelta(days=number)).isoformat()
         (folder / "work.txt").write_text(str(number))
         git(folder, "add", "work.txt")
         dated = {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when}

@@ -1,10 +1,11 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mobileopt import artifact
-from mobileopt.artifact import Artifact, Fidelity, Input
+from mobileopt.artifact import Artifact, Delegation, Fidelity, Input
 from mobileopt.errors import ArtifactError
 from mobileopt.variant import Variant
 
@@ -36,6 +37,16 @@ def test_a_manifest_reads_back_as_it_was_written(tmp_path):
     made = make(tmp_path)
     artifact.write(made)
     assert artifact.read(tmp_path) == made
+
+
+def test_what_was_delegated_reads_back_and_a_manifest_from_before_has_none(tmp_path):
+    made = replace(make(tmp_path), delegation=Delegation(2, 7, {"aten.cumsum.default": 1}))
+    artifact.write(made)
+    assert artifact.read(tmp_path) == made
+    fields = json.loads((tmp_path / artifact.MANIFEST).read_text())
+    del fields["delegation"]
+    (tmp_path / artifact.MANIFEST).write_text(json.dumps(fields))
+    assert artifact.read(tmp_path).delegation is None
 
 
 def test_a_manifest_does_not_name_the_folder_it_lies_in(tmp_path):

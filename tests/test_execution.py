@@ -5,7 +5,7 @@ import sys
 import pytest
 import torch
 
-from mobileopt import build, execution, network, recipes
+from mobileopt import build, capabilities, execution, network, recipes
 from mobileopt.conditions import ENVIRONMENT, environment
 from mobileopt.errors import ArtifactError, CapabilityError
 
@@ -30,7 +30,7 @@ def test_loading_fixes_the_number_of_threads(folder):
 
 
 def test_an_engine_this_torch_lacks_is_refused_before_loading(folder, monkeypatch):
-    monkeypatch.setattr(execution, "missing", lambda name: f"no {name} here")
+    monkeypatch.setattr(capabilities, "quantized_engine", lambda name: f"no {name} here")
     with pytest.raises(CapabilityError, match="cannot run here: no qnnpack here"):
         execution.load(folder)
 

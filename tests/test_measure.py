@@ -1,9 +1,11 @@
+from itertools import chain
+
 import pytest
 
 from mobileopt import measure
 from mobileopt.errors import MeasurementError
 from mobileopt.measure import SessionPlan
-from mobileopt.runners.host import Times
+from mobileopt.runners.host import Allocations, Program, Times
 
 
 class FakeWorker:
@@ -31,11 +33,14 @@ class FakeWorker:
     def pin(self, core):
         FakeWorker.pinned.append(core)
 
-    def sample(self, count, seconds):
+    def sample(self, count, seconds, **ask):
         FakeWorker.asked.append(self.name)
         if len(FakeWorker.asked) > FakeWorker.stop_after:
             raise KeyboardInterrupt
-        return Times((1.0,) * count, (0.5,) * count)
+        return Times((1.0,) * count, (0.5,) * count, page_faults=len(FakeWorker.asked))
+
+    def allocations(self):
+        return Allocations(len(self.name), 64)
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +60,7 @@ def test_every_round_measures_every_variant_once():
     assert all(len(rounds) == 6 for rounds in record.wall.values())
     assert record.wall["a"][0] == (1.0,) * 4
     assert record.cpu["a"][0] == (0.5,) * 4
+    assert sorted(chain(*record.page_faults.values())) == list(range(1, 19))
     for start in range(0, 18, 3):
         assert sorted(FakeWorker.asked[start : start + 3]) == ["a", "b", "c"]
 
@@ -115,3 +121,36 @@ def test_a_process_that_dies_ends_the_session(monkeypatch):
     monkeypatch.setattr(FakeWorker, "sample", die)
     with pytest.raises(MeasurementError, match="the process ended"):
         session("a", launches=1, rounds=1)
+
+
+def test_names_of_a_group_run_next_to_each_other_in_an_order_drawn_anew():
+    measure.session(
+        {name: name for name in "abcd"},
+        SessionPlan(launches=1, rounds=20),
+        together=[["a", "b"], ["c", "d"]],
+    )
+    rounds = [FakeWorker.asked[at : at + 4] for at in range(0, 80, 4)]
+    assert all(
+        {frozenset(r[:2]), frozenset(r[2:])} == {frozenset("ab"), frozenset("cd")} for r in rounds
+    )
+    assert len({tuple(each) for each in rounds}) == 8
+
+
+def test_no_round_begins_after_the_end_of_the_time():
+    record = measure.session({"a": "a"}, SessionPlan(launches=1, rounds=3), until=0.0)
+    assert record.launches == []
+    assert not record.interrupted
+
+
+def test_programs_that_differ_in_what_they_ask_share_a_process():
+    asked = [Program("passes", ("run",), ask=(("pass", name),)) for name in ("fx", "nhwc")]
+    measure.session(dict(zip("ab", asked, strict=True)), SessionPlan(launches=1, rounds=1))
+    assert FakeWorker.started == [Program("passes", ("run",))]
+
+
+def test_allocations_are_counted_in_processes_of_their_own():
+    told = []
+    found = measure.allocations({"a": "a", "bb": "bb"}, lambda: told.append(1))
+    assert found == {"a": Allocations(1, 64), "bb": Allocations(2, 64)}
+    assert FakeWorker.started == ["a", "bb"]
+    assert len(told) == 2

@@ -25,6 +25,6 @@ def test_a_torch_without_engines_says_so(monkeypatch):
     class Without:
         supported_engines = ("none",)
 
-    monkeypatch.setattr(quantized_engine, "_BACKEND", Without)
+    monkeypatch.setattr(torch.backends, "quantized", Without)
     with pytest.raises(CapabilityError, match="no quantized engine 'qnnpack'; it has none"):
         quantized_engine.engine("qnnpack").__enter__()

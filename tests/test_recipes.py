@@ -1,8 +1,11 @@
+import inspect
+import sys
+
 import pytest
 
 from benchmarks import _suite
 from mobileopt import models, recipes
-from mobileopt.errors import CombinationError, UnknownNameError
+from mobileopt.errors import CapabilityError, CombinationError, UnknownNameError
 from mobileopt.variant import BASELINE, SLOTS, Recipe
 
 
@@ -46,9 +49,40 @@ def test_optimizations_come_in_the_order_of_the_words():
     ]
 
 
-def test_only_int8_recipes_have_an_engine():
+def test_only_int8_recipes_of_torchs_kernels_have_an_engine():
     assert recipes.engine(BASELINE) is None
+    assert recipes.engine(Recipe.parse("fx-int8_xnnpack-nchw-executorch")) is None
+    assert recipes.engine(Recipe.parse("fx-int8_dynamic_x86-nchw-lite")) == "x86"
     assert recipes.engine(Recipe.parse("fx-int8_qnnpack-nhwc-mobile")) == "qnnpack"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("fused-int8_qnnpack-nchw-executorch", "its int8 is int8_xnnpack"),
+        ("fused-int8_dynamic_x86-nchw-executorch", "its int8 is int8_xnnpack"),
+        ("fused-int8_xnnpack-nhwc-mobile", "only in ExecuTorch"),
+        ("fused-int8_xnnpack-nchw-eager", "only in ExecuTorch"),
+    ],
+)
+def test_int8_of_one_house_is_refused_in_the_other(text, reason):
+    with pytest.raises(CombinationError, match=f"{text} cannot be: .*{reason}"):
+        recipes.parse(text)
+
+
+def test_a_word_is_calibrated_exactly_when_its_pass_takes_calibration():
+    for word in recipes.WORDS:
+        if word.slot != "backend" and word.file is not None:
+            parameters = inspect.signature(word.load().apply).parameters
+            assert word.calibrated == ("calibration" in parameters), word
+
+
+def test_a_word_that_needs_torch_ao_says_so_where_there_is_none(monkeypatch):
+    for name in ("torch.ao", "torch.ao.quantization"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "mobileopt.optimizations.quantize_static", raising=False)
+    with pytest.raises(CapabilityError, match=r"int8_x86 needs torch\.ao: torch .* has no"):
+        recipes.word("precision", "int8_x86").load()
 
 
 def test_what_compare_suggests_is_what_the_suite_tracks():

@@ -8,9 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import _suite, fidelity, graph, instructions, latency, memory, passes, size
+from benchmarks import (
+    _suite,
+    fidelity,
+    graph,
+    instructions,
+    latency,
+    memory,
+    memory_reuse,
+    passes,
+    size,
+)
 from mobileopt import models, recipes
-from mobileopt.conditions import ENVIRONMENT
+from mobileopt.conditions import ENVIRONMENT, HOST, Memory
 from mobileopt.variant import Recipe
 
 ROOT = Path(__file__).parent.parent
@@ -19,16 +29,32 @@ FIRST_MODELS = ["annotated_conv_bn_relu", "mobilenet_v2", "resnet18", "mlp", "mo
 FIRST_RECIPES = 15
 
 
-def configuration():
+CONFIGURATIONS = ["asv.conf.json", "docs/examples/asv.torch-versions.conf.json"]
+
+
+def configuration(path):
     from asv.config import Config
 
-    return Config.load(str(ROOT / "asv.conf.json"))
+    return Config.load(str(ROOT / path))
 
 
 def test_the_first_parameters_keep_their_places_because_results_are_stored_by_position():
     assert _suite.MODELS[: len(FIRST_MODELS)] == FIRST_MODELS
     assert _suite.RECIPES[0] == "unfused-float-nchw-eager"
     assert _suite.RECIPES[FIRST_RECIPES - 1] == "fused-int8_x86-nhwc-torchscript"
+
+
+def test_what_make_bench_measures_is_part_of_what_is_tracked():
+    assert set(_suite.QUICK_RECIPES) < set(_suite.RECIPES)
+    assert len(set(_suite.RECIPES)) == len(_suite.RECIPES)
+    backends = {Recipe.parse(text).backend for text in _suite.QUICK_RECIPES}
+    assert backends == {"eager", "torchscript", "mobile", "executorch"}
+
+
+def test_dynamic_int8_is_measured_where_linear_layers_are_the_work():
+    recipe = "fused-int8_dynamic_x86-nchw-mobile"
+    assert _suite.not_measured("mlp", recipe) is None
+    assert "only mlp" in _suite.not_measured("resnet18", recipe)
 
 
 def test_every_parameter_is_a_model_or_a_recipe_that_exists():
@@ -38,7 +64,7 @@ def test_every_parameter_is_a_model_or_a_recipe_that_exists():
 
 
 def test_every_benchmark_has_an_explicit_version_and_every_track_a_unit():
-    for module in (fidelity, graph, instructions, latency, memory, passes, size):
+    for module in (fidelity, graph, instructions, latency, memory, memory_reuse, passes, size):
         for name, function in vars(module).items():
             if name.startswith(("time_", "track_", "peakmem_")):
                 assert function.version, name
@@ -49,16 +75,29 @@ def test_discovery_imports_neither_torch_nor_mobileopt():
     program = (
         "import sys, time; import benchmarks.latency, benchmarks.memory, benchmarks.size,"
         "benchmarks.fidelity, benchmarks.passes, benchmarks.graph,"
-        "benchmarks.instructions;"
+        "benchmarks.instructions, benchmarks.memory_reuse;"
         "sys.exit('torch' in sys.modules or 'mobileopt' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
 
 
-def test_the_configuration_fixes_the_conditions_of_every_host_measurement():
-    matrix = configuration().matrix["env_nobuild"]
+@pytest.mark.parametrize("path", CONFIGURATIONS)
+def test_every_configuration_fixes_the_conditions_of_every_host_measurement(path):
+    matrix = configuration(path).matrix["env_nobuild"]
     assert {name: values[0] for name, values in matrix.items()} == ENVIRONMENT
     assert all(len(values) == 1 for values in matrix.values())
+
+
+def test_the_example_of_two_torch_versions_pairs_each_with_its_torchvision():
+    from asv.environment import iter_matrix
+
+    example = configuration(CONFIGURATIONS[1])
+    pairs = {
+        (each[("req", "torch")], each[("req", "torchvision")])
+        for each in iter_matrix("virtualenv", ["3.11"], example)
+    }
+    assert pairs == {("2.12.1", "0.27.1"), ("2.13.0", "0.28.0")}
+    assert (ROOT / "docs/examples" / example.benchmark_dir).resolve() == ROOT / "benchmarks"
 
 
 def test_artifacts_are_exported_once_in_groups_and_the_rest_on_demand(tmp_path):
@@ -133,6 +172,29 @@ def test_what_cannot_run_here_is_not_inspected_and_says_why(tmp_path):
     (tmp_path / "mlp" / "inspected-quick.json").write_text(json.dumps(told))
     with pytest.raises(NotImplementedError, match="lacks an engine"):
         graph.setup(str(tmp_path), "mlp", "unfused-float-nchw-mobile")
+
+
+def test_what_is_measured_under_memory_conditions_is_of_the_suite_and_the_conditions_exist():
+    assert set(_suite.MEMORY_MODELS) <= set(_suite.MODELS)
+    assert set(_suite.MEMORY_RECIPES) <= set(_suite.RECIPES)
+    for text in _suite.MEMORY_CONDITIONS:
+        Memory.parse(text)
+    assert _suite.MEMORY_CONDITIONS[0] == str(HOST)
+
+
+@pytest.mark.slow
+def test_a_memory_condition_is_measured_in_processes_of_its_own_and_once(tmp_path):
+    asked = (str(tmp_path), "annotated_conv_bn_relu", "unfused-float-nhwc-mobile", "fresh-default")
+    memory_reuse.setup(*asked)
+    timed = memory_reuse.track_latency(*asked)
+    assert timed["number"] == 1
+    assert len(timed["samples"]) == 30
+    assert memory_reuse.track_page_faults(*asked) >= 0
+    usual = (*asked[:3], "reused-kept")
+    assert memory_reuse.track_page_faults(*usual) == 0
+    assert memory_reuse.track_allocations(*asked) == memory_reuse.track_allocations(*usual) + 1
+    _suite.remembered.cache_clear()
+    assert memory_reuse.track_latency(*asked) == timed
 
 
 def test_what_is_counted_is_of_the_suites_models_and_recipes():

@@ -6,9 +6,12 @@ import pytest
 
 from mobileopt import verdicts
 from mobileopt.artifact import Artifact, Fidelity, Input
+from mobileopt.conditions import HOST, Memory
 from mobileopt.errors import MeasurementError
 from mobileopt.measure import Record
+from mobileopt.runners.host import Allocations
 from mobileopt.variant import BASELINE, Recipe, Variant
+from mobileopt.verdicts import Conditions
 
 ROUNDS = 24
 
@@ -119,3 +122,46 @@ def test_the_baseline_alone_is_a_row_without_steps():
     found = judge({BASE: 0.03})
     assert len(found.rows) == 1
     assert not found.steps
+
+
+FRESH, DEFAULT = Memory("fresh", "kept"), Memory("reused", "default")
+
+
+def judged_under_conditions():
+    latencies = {
+        BASE: 0.03, f"{BASE} fresh-kept": 0.03, f"{BASE} reused-default": 0.04,
+        NHWC: 0.02, f"{NHWC} fresh-kept": 0.01, f"{NHWC} reused-default": 0.02,
+    }  # fmt: skip
+    times = record(latencies)
+    faults = {name: [3.0, 5.0] for name in latencies}
+    counted = {name: Allocations(7, 64) for name in latencies}
+    return verdicts.judge(
+        [artifact(BASE), artifact(NHWC)],
+        replace(times, page_faults=faults),
+        threshold=0.02,
+        conditions=Conditions((HOST, FRESH, DEFAULT), counted),
+    )
+
+
+def test_a_variant_is_a_row_under_each_memory_condition_and_no_two_share_a_name():
+    rows = judged_under_conditions().rows
+    assert [row.name for row in rows[:3]] == [BASE, f"{BASE} fresh-kept", f"{BASE} reused-default"]
+    assert len({row.name for row in rows}) == len(rows) == 6
+    assert rows[4].latency == pytest.approx(0.01, rel=0.02)
+    assert (rows[4].page_faults, rows[4].allocations.count) == (4.0, 7)
+
+
+def test_a_memory_step_changes_one_of_its_two_words_and_nothing_of_the_recipe():
+    steps = judged_under_conditions().steps
+    assert [(step.slot, step.words, *step.names) for step in steps] == [
+        ("input", ("reused", "fresh"), BASE, f"{BASE} fresh-kept"),
+        ("allocator", ("kept", "default"), BASE, f"{BASE} reused-default"),
+        ("input", ("reused", "fresh"), NHWC, f"{NHWC} fresh-kept"),
+        ("allocator", ("kept", "default"), NHWC, f"{NHWC} reused-default"),
+    ]
+    verdicts_of = [step.comparison.verdict for step in steps]
+    assert verdicts_of == ["same", "slower", "faster", "same"]
+
+
+def test_only_a_hosts_usual_condition_is_advised():
+    assert judged_under_conditions().advice.startswith(f"Ship {NHWC}: 1.5")

@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.progress import TimeElapsedColumn as Elapsed
 
-from mobileopt.collection import Event
-from mobileopt.collection.collector import Watch
+from mobileopt.collection.order import Event, Watch
 
 
 @contextlib.contextmanager

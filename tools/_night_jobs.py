@@ -22,7 +22,7 @@ from mobileopt.nightly.jobs import Fault, Job, Machine, Outcome
 from mobileopt.nightly.night import state_folder
 from mobileopt.nightly.sessions import TimeUpError
 from tools import bench
-from tools.collect import cache
+from tools._collect_order import cache
 from tools.publish import configuration
 
 ASV = "asv.conf.json"

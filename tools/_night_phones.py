@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from mobileopt.collection import FAILED, Collection, Order, Outcome, programs
-from mobileopt.collection.programs import Program
-
 from mobileopt import errors
 from mobileopt.android_build.cache import Cache
+from mobileopt.collection import FAILED, Collection, Order, Outcome, programs
+from mobileopt.collection.programs import Program
 from mobileopt.device import Device
 from mobileopt.errors import AbiError, DeviceError, MeasurementError
 from mobileopt.nightly import phones
@@ -17,7 +16,7 @@ from mobileopt.nightly.config import Config
 from mobileopt.nightly.jobs import Job
 from mobileopt.nightly.sessions import Session, TimeUpError
 from mobileopt.variant import Variant
-from tools import collect
+from tools import _collect_order as orders
 from tools.build import default_cache
 
 
@@ -45,20 +44,20 @@ def measure(config: Config, job: Job, results: Path) -> None:
 def session(config: Config, job: Job, raw: Path) -> Session:
     """Sessions on the job's phone."""
     device, phone = phones.one(config.phones, job.machine.serial)
-    locks = collect.prepare((), commit=job.commit).locks
+    locks = orders.prepare((), commit=job.commit).locks
     return phones.on_phone(device, phone, _programs(config, device), config.confirm, (raw, locks))
 
 
 def _order(config: Config, job: Job, results: Path) -> Order:
     """The same order as `tools.collect` makes in the clone, which is the working directory."""
     wanted = tuple(map(Variant.parse, config.phones.variants)) or _quick()
-    return collect.prepare(wanted, commit=job.commit, store=results, programs=_given(config))
+    return orders.prepare(wanted, commit=job.commit, store=results, programs=_given(config))
 
 
 def _quick() -> tuple[Variant, ...]:
     from benchmarks._suite import CORE_MODELS, QUICK_RECIPES
 
-    return tuple(each for each in collect.suite(CORE_MODELS) if str(each.recipe) in QUICK_RECIPES)
+    return tuple(each for each in orders.suite(CORE_MODELS) if str(each.recipe) in QUICK_RECIPES)
 
 
 def _given(config: Config) -> tuple[Program, ...]:

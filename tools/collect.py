@@ -9,66 +9,33 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import partial
-from pathlib import Path
+from dataclasses import asdict, dataclass, field
 from types import FrameType
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks import _suite
 from mobileopt.adb import Phone, Server, fleet
-from mobileopt.android_build.cache import Cache
-from mobileopt.collection import (
-    FAILED,
-    PRESENT,
-    SKIPPED,
-    STORED,
-    Collection,
-    Order,
-    Outcome,
-    resolve,
-)
-from mobileopt.collection.collector import not_for_phones, present
+from mobileopt.collection import FAILED, PRESENT, SKIPPED, STORED, Collection, Order, Outcome
+from mobileopt.collection.collector import present
 from mobileopt.collection.exports import prune
-from mobileopt.collection.programs import cached, given
-from mobileopt.collection.storing import Filing, environment, versions
+from mobileopt.collection.order import not_for_phones
+from mobileopt.collection.storing import Filing, environment
 from mobileopt.device import Device
-from mobileopt.errors import InputError, MobileoptError, UnknownNameError
+from mobileopt.errors import InputError, MobileoptError
 from mobileopt.report.units import milliseconds
-from mobileopt.run import Plan
-from mobileopt.sampling import Budget
-from mobileopt.store import Benchmark, Store
-from mobileopt.variant import Recipe, Variant
+from mobileopt.store import Store
+from tools import _collect_order
+from tools._collect_order import latency, prepare, suite
 from tools._collect_progress import watching
-from tools.build import default_cache
+
+__all__ = ["Summary", "collect", "latency", "main", "prepare", "select", "show", "suite"]
 
 ALL_STORED, SOME_FAILED, NOTHING, INTERRUPTED = 0, 1, 2, 130
-
-REFERENCES = (
-    Variant.parse("annotated_conv_bn_relu/unfused-float-nchw-torchscript"),
-    Variant.parse("annotated_conv_bn_relu/fused-float-nhwc-lite"),
-)
-"""Run before and after each session; the first that a program takes. No pass touches the first."""
-
-EXAMPLES = """examples:
-  python -m tools.collect                              the phone that is connected, this commit
-  python -m tools.collect --device pixel_8-3f2a9c01 --device 192.168.1.20:5555
-  python -m tools.collect --all --model mobilenet_v2 --recipe fused-float-nhwc-mobile
-  python -m tools.collect --commit v1.2 --binary build_android/bin/speed_benchmark_torch
-  python -m tools.collect --all --list                 what would be measured, and what is there
-  python -m tools.collect --all --json | jq '.outcomes[] | select(.status == "failed")'
-
-exit codes: 0 everything asked for is in the store; 1 something failed, with its reason;
-2 nothing was done, with the reason; 130 stopped by Ctrl-C, what was finished is stored.
-"""
 
 
 class _Terminated(KeyboardInterrupt):
@@ -102,7 +69,7 @@ class Summary:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; gives its exit code."""
-    options = _parser().parse_args(argv)
+    options = _collect_order.parser(__doc__ or "").parse_args(argv)
     console = Console(stderr=True)
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -159,175 +126,19 @@ def select(
     return usable, unusable
 
 
-def suite(models: Sequence[str] = (), recipes: Sequence[str] = ()) -> tuple[Variant, ...]:
-    """The suite's variants, of these models and recipes only; without recipes those of phones.
-
-    Raises UnknownNameError for a model or a recipe that the suite does not have.
-    """
-    for what, names, known in (
-        ("model", models, _suite.MODELS),
-        ("recipe", recipes, _suite.RECIPES),
-    ):
-        for name in names:
-            if name not in known:
-                raise UnknownNameError(f"{what} of the suite", name, known)
-    return tuple(
-        Variant(model, recipe)
-        for model in _suite.MODELS
-        if model in (models or _suite.MODELS)
-        for recipe in map(Recipe.parse, recipes or _suite.RECIPES)
-        if _suite.not_measured(model, str(recipe)) is None
-        and (recipes or not not_for_phones(recipe))
-    )
-
-
-def latency() -> Benchmark:
-    """The suite's latency benchmark: phones and hosts share its graphs."""
-    from benchmarks.latency import time_forward
-
-    axes = tuple(tuple(axis) for axis in _suite.PARAMS)
-    names = tuple(_suite.PARAM_NAMES)
-    version = str(time_forward.version)  # pyright: ignore[reportFunctionMemberAccess]  asv's way
-    return Benchmark("latency.time_forward", version, "seconds", axes, names)
-
-
-def prepare(
-    variants: Sequence[Variant], *, commit: str = "HEAD", store: Path = Path("results"), **more: Any
-) -> Order:
-    """An order of these variants at a commit of this repository; `more` are fields of Order.
-
-    Raises InputError for a commit that does not exist.
-    """
-    kept = cache()
-    defaults = {
-        "exports": kept / "exports",
-        "locks": kept / "phones",
-        "repository": Path.cwd(),
-        "versions": versions(),
-        "cached": partial(cached, Cache(default_cache())),
-        "references": REFERENCES,
-    }
-    found = resolve(Path.cwd(), commit)
-    return Order(
-        store=store, commit=found, benchmark=latency(), variants=tuple(variants), **defaults | more
-    )
-
-
 def _run(options: argparse.Namespace, console: Console) -> int:
-    server = _server(options.server)
-    order = _order(options)
+    server = _collect_order.server(options.server)
+    order = _collect_order.order(options)
     for address in options.connect:
         server.connect(address)
     _check_choice(options, server)
     if options.list:
         return _list(options, order, server)
     summary = collect(order, server, options.device, console=console)
-    _show(options, summary, console)
+    _show(options, order, summary, console)
     if not summary.outcomes and not summary.unusable:
         raise InputError("no device is connected; python -m tools.devices says more")
     return summary.code
-
-
-def _parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        prog="python -m tools.collect",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    where = made.add_argument_group("where")
-    where.add_argument(
-        "--device", action="append", default=[], metavar="NAME", help="serial or name; repeatable"
-    )
-    where.add_argument("--all", action="store_true", help="every device that is connected")
-    where.add_argument("--connect", action="append", default=[], metavar="HOST:PORT")
-    where.add_argument("--server", default="", metavar="HOST:PORT", help="adb's server (this one)")
-    what = made.add_argument_group("what")
-    what.add_argument("--commit", default="HEAD", help="exported by its own code (%(default)s)")
-    what.add_argument("--model", action="append", default=[], help="repeatable (all of the suite)")
-    what.add_argument("--recipe", action="append", default=[], help="repeatable (all of phones)")
-    what.add_argument(
-        "--binary",
-        action="append",
-        default=[],
-        metavar="[RUNNER=]PATH",
-        help="repeatable (the newest that python -m tools.build made)",
-    )
-    what.add_argument("--redo", action="store_true", help="also what the store has")
-    _how(made.add_argument_group("how"))
-    out = made.add_argument_group("output")
-    out.add_argument("--store", type=Path, default=Path("results"), metavar="DIR")
-    out.add_argument("--list", action="store_true", help="only list what would be measured")
-    out.add_argument("--json", action="store_true", help="one JSON document on standard output")
-    return made
-
-
-def _how(group: Any) -> None:
-    budget, plan = Budget(), Plan(iterations=10, warmup=10)
-    group.add_argument("--iterations", type=int, default=plan.iterations, help="(%(default)s)")
-    group.add_argument("--warmup", type=int, default=plan.warmup, help="at least (%(default)s)")
-    group.add_argument("--threads", type=int, default=plan.threads, help="(%(default)s)")
-    group.add_argument(
-        "--cores", default="fastest", help="fastest, any, or numbers as 4,5 (%(default)s)"
-    )
-    group.add_argument("--caching-allocator", action="store_true")
-    group.add_argument("--rounds", type=int, default=budget.rounds, help="at most (%(default)s)")
-    group.add_argument(
-        "--precision",
-        type=float,
-        default=budget.precision,
-        help="half width of a ratio's interval that ends a session (%(default)s)",
-    )
-    group.add_argument(
-        "--seconds", type=float, default=budget.seconds, help="at most a session (%(default)s)"
-    )
-    group.add_argument("--baseline", metavar="RECIPE", help="(the plainest that is measured)")
-    group.add_argument("--no-reference", action="store_true", help="no probe around sessions")
-    group.add_argument("--deadline", type=float, default=300.0, help="s a launch (%(default)s)")
-    group.add_argument("--patience", type=float, default=60.0, help="s for a lost phone")
-
-
-def _order(options: argparse.Namespace) -> Order:
-    cores = _cores(options.cores)
-    if min(options.iterations, options.threads) < 1 or options.warmup < 0:
-        raise InputError("--iterations and --threads are at least 1, --warmup at least 0")
-    plan = Plan(
-        options.iterations, options.warmup, options.threads, cores, options.caching_allocator
-    )
-    defaults = Budget()
-    limit = max(defaults.warmup, options.warmup)
-    budget = Budget(options.rounds, options.precision, options.seconds, limit)
-    order = prepare(
-        suite(options.model, options.recipe),
-        commit=options.commit,
-        store=options.store,
-        programs=tuple(map(given, options.binary)),
-        plan=plan,
-        cores="any" if options.cores == "any" else "fastest",
-        budget=budget,
-        baseline=Recipe.parse(options.baseline) if options.baseline else None,
-        redo=options.redo,
-        deadline=options.deadline,
-        patience=options.patience,
-    )
-    return replace(order, references=()) if options.no_reference else order
-
-
-def _cores(text: str) -> tuple[int, ...]:
-    if text in ("fastest", "any"):
-        return ()
-    words = text.split(",")
-    if not all(word.isdecimal() and int(word) < 1024 for word in words):
-        raise InputError(f"--cores {text[:40]!r} is neither fastest, any, nor numbers as 4,5,6")
-    return tuple(int(word) for word in words)
-
-
-def _server(text: str) -> Server:
-    host, colon, port = text.rpartition(":")
-    if text and not (colon and port.isdecimal()):
-        raise InputError(f"--server {text[:80]!r} is not HOST:PORT, as lab-3:5037")
-    return Server(host, int(port or 0)) if text else Server()
 
 
 def _check_choice(options: argparse.Namespace, server: Server) -> None:
@@ -369,7 +180,7 @@ def _list(options: argparse.Namespace, order: Order, server: Server) -> int:
     return ALL_STORED if devices else NOTHING
 
 
-def _show(options: argparse.Namespace, summary: Summary, console: Console) -> None:
+def _show(options: argparse.Namespace, order: Order, summary: Summary, console: Console) -> None:
     if options.json:
         told = {
             "outcomes": [asdict(each) for each in summary.outcomes],
@@ -378,6 +189,29 @@ def _show(options: argparse.Namespace, summary: Summary, console: Console) -> No
         }
         print(json.dumps(told, indent=2))
         return
+    show(summary, console)
+    if hidden := _hidden(order):
+        console.print(Text(hidden, style="yellow"), soft_wrap=True)
+
+
+def _hidden(order: Order) -> str:
+    """Why asv does not show what was stored, or nothing."""
+    try:
+        listed = json.loads((order.store / "benchmarks.json").read_text(encoding="utf-8"))
+        version = listed[order.benchmark.name]["version"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    if version == order.benchmark.version:
+        return ""
+    return (
+        f"{order.store / 'benchmarks.json'} lists version {version} of {order.benchmark.name}, so "
+        f"asv hides results of version {order.benchmark.version}; "
+        "asv run --bench just-discover lists it anew"
+    )
+
+
+def show(summary: Summary, console: Console) -> None:
+    """Print a table of the outcomes, and on `console` what else there is to say."""
     if summary.outcomes:
         Console(width=None if sys.stdout.isatty() else 160).print(_table(summary))
     for name, why in summary.unusable.items():
@@ -419,12 +253,6 @@ def _fail(options: argparse.Namespace, console: Console, says: str, code: int) -
 def _plain(text: str) -> str:
     """Text that cannot steer a terminal."""
     return "".join(each for each in text if each.isprintable() or each == "\n")
-
-
-def cache() -> Path:
-    """This user's cache of exports, and the folder of the phones' locks."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "mobileopt"
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:

@@ -6,7 +6,9 @@ Prints tables as markdown. Examples:
     python -m benchmarks.verdicts detection --seeds 10
     python -m benchmarks.verdicts comparison --part machine --minutes 8 --neighbours 2
     python -m benchmarks.verdicts nightly
+    python -m benchmarks.verdicts gate --runs 10
     python -m benchmarks.verdicts store_scale
+    python -m benchmarks.verdicts publish
     python -m benchmarks.verdicts tuning --models resnet18
     python -m benchmarks.verdicts instructions --models annotated_conv_bn_relu
 """
@@ -19,8 +21,10 @@ from importlib import import_module
 COMMANDS = {
     "comparison": "benchmarks.verdicts.comparison",
     "detection": "benchmarks.verdicts.detection",
+    "gate": "benchmarks.verdicts.gate",
     "instructions": "benchmarks.verdicts.instructions",
     "nightly": "benchmarks.verdicts.nightly",
+    "publish": "benchmarks.verdicts.publish",
     "store_scale": "benchmarks.verdicts.store_scale",
     "tuning": "benchmarks.verdicts.tuning",
 }

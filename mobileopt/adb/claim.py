@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from mobileopt.adb.performance import owner
-from mobileopt.adb.phone import WORK, Phone
+from mobileopt.adb.phone import WORK, Phone, again
 from mobileopt.errors import DeviceError, NotReadyError, OutputError, StorageError
 
 CLAIM = f"{WORK}/mobileopt/owner"
@@ -32,19 +32,23 @@ echo held; cat "$1"; echo; stat -c %Y "$1"; date +%s"""
 
 
 @contextlib.contextmanager
-def claimed(phone: Phone, name: str, locks: Path) -> Generator[None, None, None]:
+def claimed(
+    phone: Phone, name: str, locks: Path, patience: float = 60.0
+) -> Generator[None, None, None]:
     """Hold the device `name` behind a phone; `locks` is this computer's folder for it.
+
+    A phone that goes away in this moment has `patience` seconds to come back.
 
     Raises NotReadyError, with the holder and since when, when it is being measured; StorageError
     when the phone takes no file; OutputError when the folder cannot be written.
     """
     with _on_this_computer(name, locks):
-        _on_the_phone(phone, name)
+        again(phone, lambda: _on_the_phone(phone, name), patience=patience)
         try:
             yield
         finally:
             with contextlib.suppress(DeviceError):
-                phone.shell(["rm", "-f", CLAIM], deadline=5)
+                phone.shell(["rm", "-f", CLAIM], deadline=3)
 
 
 def renew(phone: Phone) -> None:

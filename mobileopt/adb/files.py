@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
+from mobileopt.adb import phone as phone_module
 from mobileopt.adb.phone import NOT_FOUND, WORK, Phone
 from mobileopt.artifact import digest
 from mobileopt.errors import (
@@ -30,6 +31,9 @@ from mobileopt.errors import (
 
 SPARE = 32 << 20
 """Bytes left free on a phone: a full /data makes Android misbehave."""
+
+SLOWEST = 1e6
+"""Bytes a second of the slowest connection that is worth waiting for."""
 
 PULL_LIMIT = 1 << 30
 _AVAILABLE = re.compile(r"\s\d+\s+\d+\s+(\d+)\s+\d+%")
@@ -59,12 +63,13 @@ def push(
     remote: str,
     *,
     mode: int = 0o644,
-    deadline: float = 600.0,
+    deadline: float | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Pushed:
     """Put a file on the phone, unless one of the same content is there.
 
-    `remote` is an absolute path below WORK; `progress` is called with bytes as they go.
+    `remote` is an absolute path below WORK; `progress` is called with bytes as they go. The
+    `deadline` in seconds allows for a connection as slow as SLOWEST.
     The old file stays until the new one is there, whole.
 
     Raises InputError for a path outside WORK or an unreadable local file, StorageError
@@ -80,7 +85,7 @@ def push(
     _make_room(phone, size)
     part = f"{target}.part"
     try:
-        _send(phone, local, part, deadline, progress)
+        _send(phone, local, part, deadline or phone_module.DEADLINE + size / SLOWEST, progress)
         _verify(phone, part, wanted, size)
         phone.check(["chmod", f"{mode:o}", part])
         phone.check(["mv", "-f", part, target])
@@ -121,7 +126,7 @@ def sha256(phone: Phone, remote: str) -> str | None:
 
     Computed on the phone; a phone without `sha256sum` has its file read back instead.
     """
-    result = phone.script('[ -f "$1" ] || exit 66; sha256sum < "$1"', remote, deadline=120)
+    result = phone.script('[ -f "$1" ] || exit 66; sha256sum < "$1"', remote)
     if result.code == 66:
         return None
     if result.code == NOT_FOUND:
@@ -138,7 +143,7 @@ def digests(phone: Phone, remotes: Sequence[str]) -> dict[str, str]:
     What a phone cannot hash is left out; `push` looks at it more closely.
     """
     script = 'for each in "$@"; do [ -f "$each" ] && sha256sum "$each"; done; true'
-    told = phone.script(script, *remotes, deadline=120).stdout.splitlines()
+    told = phone.script(script, *remotes).stdout.splitlines()
     found = (re.fullmatch(r"([0-9a-f]{64}) [ *](.+)", line) for line in told)
     return {each[2]: each[1] for each in found if each}
 

@@ -65,7 +65,7 @@ def _begin(phone: Phone) -> int:
 
 
 def _undo(phone: Phone) -> None:
-    phone.script(_END, MARK)
+    phone.script(_END, MARK, deadline=5)
 
 
 def owner(pid: int) -> str:

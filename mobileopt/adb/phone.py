@@ -17,6 +17,7 @@ from mobileopt.errors import (
     AccessError,
     ConnectionLostError,
     InputError,
+    NotReadyError,
     ProgramError,
     TransientDeviceError,
 )
@@ -25,6 +26,9 @@ T = TypeVar("T")
 
 WORK = "/data/local/tmp"
 """Where an unrooted phone lets the shell write and execute; `/sdcard` is noexec."""
+
+DEADLINE = 30.0
+"""Seconds a command gets unless told otherwise."""
 
 GRACE = 2.0
 COMMAND_LIMIT = 60_000  # adb writes a request's length in four hexadecimal digits
@@ -81,17 +85,17 @@ class Phone:
     def __str__(self) -> str:
         return f"phone {self.transport.serial!r}"
 
-    def shell(self, argv: Sequence[str], deadline: float = 30.0) -> Result:
+    def shell(self, argv: Sequence[str], deadline: float | None = None) -> Result:
         """Run a command; every word arrives as it is, whatever it holds.
 
-        The phone itself kills the command after `deadline` seconds, and the host stops waiting
-        a moment later should the phone be frozen.
+        The phone itself kills the command after `deadline` seconds (else DEADLINE), and the host
+        stops waiting a moment later should the phone be frozen.
 
         Raises ProgramError `timed_out`, DeadlineError, ConnectionLostError, AccessError, and
         InputError for a word with a NUL byte or a command too long for the protocol.
         """
         words = _checked(argv)
-        limit = max(1, math.ceil(deadline))
+        limit = max(1, math.ceil(DEADLINE if deadline is None else deadline))
         guarded = ["sh", "-c", _GUARD, "sh", str(limit), *words]
         started = time.monotonic()
         output = self.talk(
@@ -103,11 +107,11 @@ class Phone:
         out, err = (text.decode("utf-8", "replace") for text in (output.stdout, output.stderr))
         return Result(words, output.code, out, err, seconds)
 
-    def script(self, text: str, *arguments: str, deadline: float = 30.0) -> Result:
+    def script(self, text: str, *arguments: str, deadline: float | None = None) -> Result:
         """Run a constant shell script; what varies goes in as `$1`, `$2`, never into the text."""
         return self.shell(["sh", "-c", text, "sh", *arguments], deadline)
 
-    def check(self, argv: Sequence[str], deadline: float = 30.0) -> Result:
+    def check(self, argv: Sequence[str], deadline: float | None = None) -> Result:
         """`shell`, but a command that fails raises ProgramError `command_failed`."""
         result = self.shell(argv, deadline)
         if result.code != 0:
@@ -132,7 +136,7 @@ class Phone:
         state = "absent"
         while time.monotonic() < ends:
             if _ADDRESS.fullmatch(serial):
-                self._dial(serial)
+                self._dial(serial, max(1.0, min(15.0, ends - time.monotonic())))
             transport = self._listed()
             state = transport.state if transport else "absent"
             if transport and state == _READY and self._answers(transport):
@@ -155,13 +159,13 @@ class Phone:
             transport_id=transport.identifier,
         )
 
-    def _dial(self, address: str) -> None:
+    def _dial(self, address: str, seconds: float) -> None:
         listed = self._listed()
         if listed and listed.state == _READY and self._answers(listed):
             return
         for deed in (self._client.disconnect, self._client.connect):
             with contextlib.suppress(TransientDeviceError, AccessError):
-                self._client.within(15, str(self), "connecting", partial(deed, address))
+                self._client.within(seconds, str(self), "connecting", partial(deed, address))
 
     def _listed(self) -> Transport | None:
         list_all = partial(self._client.list, extended=True)
@@ -195,11 +199,14 @@ class Phone:
 def again(phone: Phone, deed: Callable[[], T], attempts: int = 3, patience: float = 60.0) -> T:
     """Do a deed; after a transient fault wait for the phone, `patience` seconds, and repeat it.
 
-    Raises the last TransientDeviceError, or any other error at once.
+    Raises the last TransientDeviceError, or any other error at once; NotReadyError too, which
+    comes after waiting.
     """
     for _ in range(attempts - 1):
         try:
             return deed()
+        except NotReadyError:
+            raise
         except TransientDeviceError:
             with contextlib.suppress(ConnectionLostError):
                 phone.reconnect(patience)

@@ -71,7 +71,7 @@ def boot(phone: Phone) -> str:
     return phone.shell(["cat", "/proc/sys/kernel/random/boot_id"], 10).stdout.strip()
 
 
-def state(phone: Phone, *, closing: bool = False, deadline: float = 30.0) -> State:
+def state(phone: Phone, *, closing: bool = False, deadline: float | None = None) -> State:
     """How the phone is doing now.
 
     The clocks are read last before a run and, with `closing`, first after one, so that asking
@@ -113,7 +113,7 @@ def abort_message(phone: Phone) -> str:
     return shown(found[-1]) if found else ""
 
 
-def _sections(phone: Phone, script: str, deadline: float) -> dict[str, str]:
+def _sections(phone: Phone, script: str, deadline: float | None) -> dict[str, str]:
     token = f"=={secrets.token_hex(8)}"
     result = phone.script(script, token, deadline=deadline)
     sections: dict[str, str] = {}

@@ -1,7 +1,8 @@
-"""An asv environment that lays each commit's mobileopt over the torch already installed.
+"""An asv environment that lays each commit's project over the torch already installed.
 
 asv's own environments install every requirement anew, 5 GB for torch, and build a wheel a
-commit. Here a commit is checked out and put on PYTHONPATH before everything else. What is
+commit. Here a commit is checked out and put on PYTHONPATH before everything else: the folder
+`repo_subdir` of it, or in that the folders that `import_paths` of asv.conf.json lists. What is
 installed becomes part of the environment's name, so results of two versions never mix.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from asv import util
@@ -18,6 +19,8 @@ from asv.environment import Environment, EnvironmentUnavailable
 
 MEASURED = ("torch", "torchvision")
 """The installed packages that decide what is measured."""
+PROJECT = "MOBILEOPT_PROJECT"
+"""The environment variable that tells a benchmark where its commit's project lies."""
 
 
 class Installed(Environment):
@@ -35,6 +38,8 @@ class Installed(Environment):
     ) -> None:
         self._requirements = pin(requirements)  # asv's own __init__ reads it before it sets it
         super().__init__(conf, python, self._requirements, tagged_env_vars)
+        self._import_paths = import_paths(conf)
+        self._outside = _own_path(Path(conf.repo))
 
     @classmethod
     def matches(cls, python: str) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride] asv's base is inferred as always False
@@ -62,9 +67,33 @@ class Installed(Environment):
         env = dict(kwargs.pop("env", os.environ)) | self._global_env_vars
         # The first reaches the processes that benchmarks start; without the second, asv's
         # runner takes the first out of sys.path again and finds the working tree instead.
-        env |= dict.fromkeys(("PYTHONPATH", "ASV_PYTHONPATH"), str(self._build_root))
+        project = Path(self._build_root, self._repo_subdir)
+        paths = [*(str(project / path) for path in self._import_paths), *self._outside]
+        env |= dict.fromkeys(("PYTHONPATH", "ASV_PYTHONPATH"), os.pathsep.join(paths))
+        env[PROJECT] = str(project)
         kwargs["timeout"] = kwargs.get("timeout") or self._install_timeout
         return util.check_output([sys.executable, *args], env=env, **kwargs)
+
+
+def import_paths(conf: Any) -> list[str]:
+    """The folders of a project that its modules are imported from, relative to it.
+
+    Raises EnvironmentUnavailable unless they stay inside.
+    """
+    paths = getattr(conf, "import_paths", ["."])
+    if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
+        raise EnvironmentUnavailable(f"import_paths is {paths!r}, not a list of folders")
+    for path in paths:
+        if PurePath(path).is_absolute() or ".." in PurePath(path).parts or os.pathsep in path:
+            raise EnvironmentUnavailable(f"import_paths names {path!r}, outside of the project")
+    return paths or ["."]
+
+
+def _own_path(repository: Path) -> list[str]:
+    """Where mobileopt is imported from, if only PYTHONPATH says so and it is not the project."""
+    here = Path(__file__).resolve().parents[2]
+    found = [Path(p).resolve() for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+    return [str(here)] if here in found and here != repository.resolve() else []
 
 
 def pin(requirements: dict[str, str]) -> dict[str, str]:

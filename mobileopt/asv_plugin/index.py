@@ -81,7 +81,7 @@ def _meta(html: str) -> str:
 
 
 def _scripts(pages: Iterable[Page]) -> str:
-    names = ["compat", "pages", "units", *(page.name for page in pages)]
+    names = ["compat", "pages", "units", "table", "plot", *(page.name for page in pages)]
     tags = [f'<script src="{OWN}/{name}.js"></script>' for name in names]
     style = f'<link rel="stylesheet" href="{OWN}/site.css">'
     return "  " + "\n    ".join([*tags, style]) + "\n  "
@@ -92,6 +92,7 @@ def _entries(pages: Iterable[Page]) -> str:
         f'\n        <li id="nav-li-{page.name}">'
         f'<a href="#/{page.name}">{escape(page.label)}</a></li>'
         for page in pages
+        if page.label
     )
 
 

@@ -15,13 +15,17 @@ from asv.console import log
 from asv.publishing import OutputPublisher
 from asv.util import UserError
 
-from mobileopt.asv_plugin import index, variants, vendor
+from mobileopt.asv_plugin import changes, index, series, variants, vendor
 from mobileopt.asv_plugin.page import Page
 from mobileopt.errors import CapabilityError, MobileoptError
 from mobileopt.publishing.outputs import Outputs
 from mobileopt.publishing.publication import Publication, load
 
-PAGES = (Page("variants", "Variants", variants.collect),)
+PAGES = (
+    Page("variants", "Variants", variants.collect),
+    Page("changes", "Changes", changes.collect),
+    Page("series", None, series.collect, series.write),
+)
 _ASSETS = Path(__file__).with_name("assets")
 
 
@@ -78,9 +82,11 @@ def _copy_third_parties(html: Path) -> dict[str, str]:
     for package, archive in archives.items():
         folder = f"vendor/{package.name}-{package.version}"
         (html / folder).mkdir(parents=True)
+        licenses = [package.license] if package.license else []
+        contents = vendor.read_all(archive, [path for _, path in package.files] + licenses)
         for asked, path in package.files:
             local[asked] = f"{folder}/{PurePosixPath(path).name}"
-            (html / local[asked]).write_bytes(vendor.read(archive, path))
+            (html / local[asked]).write_bytes(contents[path])
         if package.license:
-            (html / folder / "LICENSE.txt").write_bytes(vendor.read(archive, package.license))
+            (html / folder / "LICENSE.txt").write_bytes(contents[package.license])
     return local

@@ -38,7 +38,7 @@ _MACHINE_FACTS = frozenset({"machine", "os", "cpu", "arch", "ram", "num_cpu", "b
 
 Cell = dict[str, Any]
 Cells = dict[tuple[str, str], dict[str, Cell]]
-Key = frozenset[tuple[str, Any]]
+Key = tuple[tuple[str, Any], ...]
 
 
 def collect(publication: Publication) -> dict[str, Any]:
@@ -49,10 +49,11 @@ def collect(publication: Publication) -> dict[str, Any]:
     """
     environments: dict[Key, Cells] = {}
     for metric, graph in _graphs(publication):
-        cells = environments.setdefault(frozenset(graph.params.items()), {})
+        cells = environments.setdefault(tuple(sorted(graph.params.items())), {})
         variants = itertools.product(*publication.benchmarks[graph.benchmark_name]["params"])
         for position, variant in enumerate(variants):
-            cell = _newest(publication, graph, position, with_interval=metric == "latency")
+            with_interval = metric == "latency"
+            cell = _cell(graph, position, publication.hashes, with_interval=with_interval)
             if cell:
                 cells.setdefault(variant, {})[metric] = cell
     return {
@@ -76,9 +77,10 @@ def _graphs(publication: Publication) -> Iterator[tuple[str, Graph]]:
                 yield metric, graph
 
 
-def _newest(
-    publication: Publication, graph: Graph, position: int, with_interval: bool
+def _cell(
+    graph: Graph, position: int, commits: Mapping[int, str], *, with_interval: bool
 ) -> Cell | None:
+    """The newest figure of one combination."""
     measured = np.flatnonzero(np.isfinite(graph.values[:, position]))
     if not len(measured):
         return None
@@ -86,7 +88,7 @@ def _newest(
     revision = int(graph.revisions[row])
     cell = {
         "value": float(graph.values[row, position]),
-        "commit": publication.hashes[revision],
+        "commit": commits[revision],
         "revision": revision,
     }
     low, high = (float(graph.columns[name][row, position]) for name in ("ci_low", "ci_high"))

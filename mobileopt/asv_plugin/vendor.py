@@ -91,14 +91,29 @@ def obtain(packages: Iterable[Package], cache: Path | None = None) -> dict[Packa
 
 def read(archive: Path, path: str) -> bytes:
     """One file out of a package's archive; raises CapabilityError when it is not in there."""
-    with tarfile.open(archive) as tar:
-        try:
-            member = tar.extractfile(f"package/{path}")
-        except KeyError:
-            member = None
-        if member is None:
+    return read_all(archive, [path])[path]
+
+
+def read_all(archive: Path, paths: Iterable[str]) -> dict[str, bytes]:
+    """Some files out of a package's archive, which is unpacked once for all of them.
+
+    Raises CapabilityError when one is not in there.
+    """
+    wanted = dict.fromkeys(paths)
+    found: dict[str, bytes] = {}
+    with tarfile.open(archive, "r|gz") as tar:
+        for member in tar:
+            path = member.name.removeprefix("package/")
+            if path in wanted and member.isfile():
+                content = tar.extractfile(member)
+                assert content is not None  # it is a file
+                found[path] = content.read()
+            if len(found) == len(wanted):
+                break
+    for path in wanted:
+        if path not in found:
             raise CapabilityError(f"{archive.name} has no file {path!r}")
-        return member.read()
+    return found
 
 
 def integrity(content: bytes) -> str:

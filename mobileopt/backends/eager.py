@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.ao.nn import quantized as nnq
-from torch.ao.nn.intrinsic import quantized as nniq
 
+from mobileopt import capabilities
+from mobileopt.backends import Exported
 from mobileopt.errors import CombinationError
 
 SUFFIX = ".eager.pt"
@@ -24,9 +24,9 @@ def missing() -> str | None:
     return None
 
 
-def export(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> bytes:
+def export(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> Exported:
     """Pickle the whole module; raises CombinationError when something in it cannot be."""
-    for kind in _QUANTIZED_CONVOLUTIONS:
+    for kind in _quantized_convolutions():
         copyreg.pickle(kind, _reduce)
     file = io.BytesIO()
     try:
@@ -36,18 +36,18 @@ def export(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> bytes:
             f"the model cannot be pickled ({error}); define its classes and functions at the top "
             "of a module"
         ) from error
-    return file.getvalue()
+    return Exported(file.getvalue())
 
 
-# Their own __setstate__ leaves out nn.Module's, so torch cannot unpickle them (2.12).
-_QUANTIZED_CONVOLUTIONS: tuple[type[Any], ...] = (
-    nnq.Conv1d,
-    nnq.Conv2d,
-    nnq.Conv3d,
-    nniq.ConvReLU1d,
-    nniq.ConvReLU2d,
-    nniq.ConvReLU3d,
-)
+def _quantized_convolutions() -> tuple[type[Any], ...]:
+    """Their own __setstate__ leaves out nn.Module's, so torch cannot unpickle them (2.12)."""
+    if capabilities.torch_ao():
+        return ()
+    from torch.ao.nn import quantized as nnq
+    from torch.ao.nn.intrinsic import quantized as nniq
+
+    plain = (nnq.Conv1d, nnq.Conv2d, nnq.Conv3d)
+    return (*plain, nniq.ConvReLU1d, nniq.ConvReLU2d, nniq.ConvReLU3d)
 
 
 def _reduce(layer: Any) -> tuple[Any, ...]:

@@ -6,19 +6,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 from torch import Tensor, nn
-from torch.jit.mobile import _load_for_lite_interpreter
 
-from mobileopt.backends import mobile
+from mobileopt import capabilities
+from mobileopt.backends import Exported, mobile
 
 SUFFIX = ".ptl"
-missing = mobile.missing
 
 
-def export(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> bytes:
+def missing() -> str | None:
+    """XNNPACK for the rewrite, and the interpreter."""
+    return mobile.missing() or capabilities.lite_interpreter()
+
+
+def export(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> Exported:
     """Save bytecode for the lite interpreter."""
-    return mobile.optimize(module)._save_to_buffer_for_lite_interpreter()
+    return Exported(mobile.optimize(module)._save_to_buffer_for_lite_interpreter())
 
 
 def load(path: Path) -> Callable[..., Tensor]:
     """Load into the lite interpreter."""
+    from torch.jit.mobile import _load_for_lite_interpreter
+
     return _load_for_lite_interpreter(str(path))

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import torch
 from torch import Tensor, nn
 from torch.utils.mobile_optimizer import optimize_for_mobile
 
-from mobileopt.backends import torchscript
+from mobileopt import capabilities
+from mobileopt.backends import Exported, torchscript
 from mobileopt.errors import CapabilityError
 
 SUFFIX = ".pt"
 load = torchscript.load
-
-
-def missing() -> str | None:
-    """XNNPACK, which the wheels of torch lost after 2.12."""
-    if import_module("torch.backends.xnnpack").enabled:  # its module class is not in the stubs
-        return None
-    return (
-        f"torch {torch.__version__} is built without XNNPACK, so optimize_for_mobile fails; "
-        "2.12.1 is the last torch whose wheels have it"
-    )
+missing = capabilities.xnnpack
 
 
 def optimize(module: nn.Module) -> torch.jit.ScriptModule:
@@ -32,6 +22,6 @@ def optimize(module: nn.Module) -> torch.jit.ScriptModule:
     return optimize_for_mobile(torchscript.script(module))
 
 
-def export(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> bytes:
+def export(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> Exported:
     """Save for the full interpreter, as `speed_benchmark_torch`'s full build takes it."""
-    return torchscript.saved(optimize(module))
+    return Exported(torchscript.saved(optimize(module)))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch._ops import OpOverload
 
+from mobileopt.backends import Exported
 from mobileopt.errors import CombinationError
 
 SUFFIX = ".pt"
@@ -49,9 +50,9 @@ def _overloads(module: nn.Module) -> list[Any]:
     return [node for node in nodes if isinstance(node.target, OpOverload)]
 
 
-def export(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> bytes:
+def export(module: nn.Module, example_inputs: tuple[Tensor, ...]) -> Exported:
     """Script the module and save it."""
-    return saved(script(module))
+    return Exported(saved(script(module)))
 
 
 def saved(module: torch.jit.ScriptModule) -> bytes:

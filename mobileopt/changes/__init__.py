@@ -5,6 +5,15 @@ Pure: numbers in, values out. The method, its figures and its limits are in docs
 
 from mobileopt.changes._levels import noise
 from mobileopt.changes._series import ChangePoint, find
-from mobileopt.changes._together import Cause, SeriesChange, SeriesKey, find_together
+from mobileopt.changes._together import AnalyseAll, Cause, SeriesChange, SeriesKey, find_together
 
-__all__ = ["Cause", "ChangePoint", "SeriesChange", "SeriesKey", "find", "find_together", "noise"]
+__all__ = [
+    "AnalyseAll",
+    "Cause",
+    "ChangePoint",
+    "SeriesChange",
+    "SeriesKey",
+    "find",
+    "find_together",
+    "noise",
+]

@@ -9,7 +9,6 @@ an outlier. All of it lives on a grid of log levels, on which the posterior is e
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +24,8 @@ BLOCK, MARGIN = 400, 48
 _STEP = 0.6  # of the grid, in sigmas: finer costs time and finds no more
 _SUBSTEPS = 8  # results are rounded to this fraction of a grid step when densities are looked up
 _MAX_LEVELS = 400  # a history spanning many times its noise gets a coarser grid, not more memory
+
+_NOTHING = 1e-6  # a habit and sigma this unlikely in a block are not asked where the jumps are
 
 
 @dataclass(frozen=True)
@@ -97,13 +98,20 @@ def jump_probability(x: Floats, sigma: float, prior: Prior = PRIOR) -> Floats:
     rows = x[starts[:, None] + np.arange(size)]
     grid = _grid(rows, sigma, prior)
     cold, hot = _densities(rows, grid, sigma, prior)
-    solved = [_Chain(cold, hot, grid, prior, habit).solve() for habit in prior.habits]
-    jumps = np.concatenate([jump for jump, _ in solved], axis=1).reshape(size, -1, len(starts))
-    evidence = np.concatenate([log for _, log in solved]).reshape(-1, len(starts))
+    chains = [_Chain(cold, hot, grid, prior, habits) for habits in _alike(prior.habits)]
+    evidence = np.concatenate([chain.forward() for chain in chains]).reshape(-1, len(starts))
     weight = np.exp(evidence - evidence.max(0))
     weight /= weight.sum(0)
-    per_block = np.einsum("sb,tsb->bt", weight, jumps)
+    weights = np.split(weight.ravel(), np.cumsum([chain.rows for chain in chains])[:-1])
+    weighted = [chain.jumps(own) for chain, own in zip(chains, weights, strict=True)]
+    per_block = np.concatenate(weighted, axis=1).reshape(size, -1, len(starts)).sum(1).T
     return np.clip(per_block[owner, np.arange(len(x)) - starts[owner]], 0.0, 1.0)
+
+
+def _alike(habits: tuple[Habit, ...]) -> list[list[Habit]]:
+    """Habits that run as one chain: each that throttles alone, those that never do together."""
+    calm = [habit for habit in habits if not habit.throttled]
+    return [[habit] for habit in habits if habit.throttled] + ([calm] if calm else [])
 
 
 def _blocks(n: int) -> tuple[npt.NDArray[np.intp], int, npt.NDArray[np.intp]]:
@@ -159,86 +167,122 @@ def _density(residual: npt.NDArray[np.floating], sigma: float, prior: Prior) -> 
 
 
 class _Chain:
-    """Forward and backward passes over all blocks and sigmas at once, in place.
+    """Forward and backward passes over all blocks and sigmas of some habits at once, in place.
 
     `cold` is the mass at each level, shape (rows, levels); `hot` that of the throttled modes,
-    shape (rows, modes, levels). Throttling is too short for a throttled level to creep.
+    shape (rows, modes, levels), where the habit throttles. Throttling is too short for a
+    throttled level to creep.
     """
 
-    def __init__(self, cold: Single, hot: Single, grid: _Grid, prior: Prior, habit: Habit) -> None:
-        windows = sliding_window_view(hot, grid.levels, axis=2)
-        self.cold_density = cold
-        self.hot_density = windows[:, :, grid.first :: grid.stride][
-            :, :, : grid.modes if habit.throttled else 0
-        ]
-        self.time, self.rows, self.levels = cold.shape
-        self.modes = self.hot_density.shape[2]
-        self.weight = habit.weight
+    def __init__(
+        self, cold: Single, hot: Single, grid: _Grid, prior: Prior, habits: list[Habit]
+    ) -> None:
+        self.grid = grid
+        self.cold_density = np.tile(cold, (1, len(habits), 1)) if len(habits) > 1 else cold
+        self.hot = hot
+        self.time, self.rows, self.levels = self.cold_density.shape
+        self.modes = grid.modes if habits[0].throttled else 0
         self.leave = np.float32(1 / prior.dwell)
-        self.enter = np.float32(habit.throttled)
+        self.enter = np.float32(habits[0].throttled)
+        self.entered = np.float32(self.enter / max(1, self.modes))
         reach = max(prior.jump_range, self.levels * grid.step)
         self.jump = np.float32(prior.jump * grid.step / reach)
         self.stay = np.float32(1 - prior.jump)
         # A sigma of the drift prior is the estimate; the grid counts in steps.
-        self.creep = np.float32(min(0.25, (habit.drift * 0.9 / _STEP) ** 2 / 2))
+        creep = [min(0.25, (habit.drift * 0.9 / _STEP) ** 2 / 2) for habit in habits]
+        self.creep = np.repeat(np.array(creep, np.float32), cold.shape[1])[:, None]
+        self.weight = np.repeat([habit.weight for habit in habits], cold.shape[1])
         self.cold_mass = np.zeros((self.time, self.rows), np.float32)
         self.hot_mass = np.zeros((self.time, self.rows, self.modes), np.float32)
         self.scale = np.ones((self.time, self.rows), np.float32)
 
-    def solve(self) -> tuple[Floats, Floats]:
-        """Posterior of a jump, shape (time, rows), and log of weight x evidence, shape (rows,)."""
-        self._forward()
-        evidence = np.log(self.scale).sum(0, dtype=np.float64) + math.log(self.weight)
-        return self._backward(), evidence
-
-    def _forward(self) -> None:
+    def forward(self) -> Floats:
+        """Log of weight x evidence, shape (rows,); has to come before `jumps`."""
+        throttled = self.modes > 0
         share = float(self.enter / (self.enter + self.leave))
         cold = self.cold_density[0] * np.float32((1 - share) / self.levels)
-        hot = self.hot_density[0] * np.float32(share / self.levels / max(1, self.modes))
-        self.scale[0] = cold.sum(1) + hot.sum((1, 2))
+        self.scale[0] = cold.sum(1)
+        hot_density = hot = self.hot
+        if throttled:
+            hot_density = self._hot_density(self.hot)
+            hot = hot_density[0] * np.float32(share / self.levels / self.modes)
+            self.scale[0] += hot.sum((1, 2))
         for t in range(1, self.time):
             norm = (1 / self.scale[t - 1])[:, None]
             cold *= norm
-            moved = hot.sum(1) * (self.leave * norm)
-            hot *= ((1 - self.leave) * norm)[:, None]
-            hot += (cold * (self.enter / max(1, self.modes)))[:, None]
-            cold *= 1 - self.enter
-            cold += moved
-            self._drift(cold)
-            self.cold_mass[t], self.hot_mass[t] = cold.sum(1), hot.sum(2)
-            self._jump(cold, hot, self.cold_mass[t], self.hot_mass[t])
+            if throttled:
+                self._switch(cold, hot, norm)
+            _drift(cold, self.creep)
+            self.cold_mass[t] = cold.sum(1)
+            self._jump(cold, self.cold_mass[t])
             cold *= self.cold_density[t]
-            hot *= self.hot_density[t]
-            self.scale[t] = cold.sum(1) + hot.sum((1, 2))
+            self.scale[t] = cold.sum(1)
+            if throttled:
+                self.hot_mass[t] = hot.sum(2)
+                self._jump(hot, self.hot_mass[t])
+                hot *= hot_density[t]
+                self.scale[t] += hot.sum((1, 2))
+        return np.log(self.scale).sum(0, dtype=np.float64) + np.log(self.weight)
 
-    def _backward(self) -> Floats:
+    def jumps(self, weight: Floats) -> Floats:
+        """`weight` x posterior of a jump, shape (time, rows); not computed where it is nothing."""
         jumps = np.zeros((self.time, self.rows))
-        cold = np.ones((self.rows, self.levels), np.float32)
-        hot = np.ones((self.rows, self.modes, self.levels), np.float32)
-        for t in range(self.time - 1, 0, -1):
-            norm = (1 / self.scale[t])[:, None]
-            cold *= self.cold_density[t] * norm
-            hot *= self.hot_density[t]
-            hot *= norm[:, None]
-            cold_sum, hot_sum = cold.sum(1), hot.sum(2)
-            throttled = (hot_sum * self.hot_mass[t]).sum(1)
-            jumps[t] = self.jump * (cold_sum * self.cold_mass[t] + throttled)
-            self._jump(cold, hot, cold_sum, hot_sum)
-            self._drift(cold)
-            entered = hot.sum(1) * (self.enter / max(1, self.modes))
-            hot *= 1 - self.leave
-            hot += (self.leave * cold)[:, None]
-            cold *= 1 - self.enter
-            cold += entered
+        rows = np.flatnonzero(weight > _NOTHING)
+        if len(rows):
+            jumps[:, rows] = self._backward(rows) * weight[rows]
         return jumps
 
-    def _jump(self, cold: Single, hot: Single, cold_mass: Single, hot_mass: Single) -> None:
-        cold *= self.stay
-        cold += (self.jump * cold_mass)[:, None]
-        hot *= self.stay
-        hot += (self.jump * hot_mass)[:, :, None]
+    def _backward(self, rows: npt.NDArray[np.intp]) -> Floats:
+        throttled = self.modes > 0
+        cold_density, scale, creep = (
+            self.cold_density[:, rows],
+            self.scale[:, rows],
+            self.creep[rows],
+        )
+        cold_mass, hot_mass = self.cold_mass[:, rows], self.hot_mass[:, rows]
+        hot_density = self._hot_density(self.hot[:, rows]) if throttled else self.hot
+        jumps = np.zeros((self.time, len(rows)))
+        cold = np.ones((len(rows), self.levels), np.float32)
+        hot = np.ones((len(rows), self.modes, self.levels), np.float32)
+        for t in range(self.time - 1, 0, -1):
+            norm = (1 / scale[t])[:, None]
+            cold *= cold_density[t] * norm
+            cold_sum = cold.sum(1)
+            jumps[t] = cold_sum * cold_mass[t]
+            self._jump(cold, cold_sum)
+            _drift(cold, creep)
+            if throttled:
+                hot *= hot_density[t]
+                hot *= norm[:, None]
+                hot_sum = hot.sum(2)
+                jumps[t] += (hot_sum * hot_mass[t]).sum(1)
+                self._jump(hot, hot_sum)
+                entered = hot.sum(1) * self.entered
+                hot *= 1 - self.leave
+                hot += (self.leave * cold)[:, None]
+                cold *= 1 - self.enter
+                cold += entered
+        return jumps * self.jump
 
-    def _drift(self, cold: Single) -> None:
-        flow = self.creep * (cold[:, 1:] - cold[:, :-1])
-        cold[:, :-1] += flow
-        cold[:, 1:] -= flow
+    def _hot_density(self, hot: Single) -> Single:
+        """The densities of each mode's levels, shape (time, rows, modes, levels)."""
+        windows = sliding_window_view(hot, self.levels, axis=2)
+        return windows[:, :, self.grid.first :: self.grid.stride][:, :, : self.modes]
+
+    def _switch(self, cold: Single, hot: Single, norm: Single) -> None:
+        """Throttling ends here and begins there; `hot` is scaled by `norm` as `cold` was."""
+        moved = hot.sum(1) * (self.leave * norm)
+        hot *= ((1 - self.leave) * norm)[:, None]
+        hot += (cold * self.entered)[:, None]
+        cold *= 1 - self.enter
+        cold += moved
+
+    def _jump(self, mass: Single, total: Single) -> None:
+        mass *= self.stay
+        mass += (self.jump * total)[..., None]
+
+
+def _drift(cold: Single, creep: Single) -> None:
+    flow = creep * (cold[:, 1:] - cold[:, :-1])
+    cold[:, :-1] += flow
+    cold[:, 1:] -= flow

@@ -14,6 +14,9 @@ from mobileopt.changes._levels import levels_around, noise
 from mobileopt.changes._posterior import Floats, jump_probability
 from mobileopt.errors import InputError
 
+Results = Sequence[float | None] | npt.NDArray[np.float64]
+"""One number per commit, None or NaN where there is none."""
+
 MIN_EFFECT = 0.01
 MIN_CONFIDENCE = 0.65
 """Below it a change point is not reported."""
@@ -67,7 +70,8 @@ class Analysis:
         at = int(np.searchsorted(self.positions, position))
         if at < SIDE or len(self.positions) - at < SIDE:
             return None
-        near = np.abs(self.positions - position) <= NEIGHBOURS + 1
+        reach = NEIGHBOURS + 1
+        near = slice(*np.searchsorted(self.positions, (position - reach, position + reach + 1)))
         return min(1.0, float(self.jump[near].sum()))
 
 
@@ -85,7 +89,7 @@ def find(values: Sequence[float | None], *, min_effect: float = MIN_EFFECT) -> l
     return list(analyse(values, min_effect).points)
 
 
-def analyse(values: Sequence[float | None], min_effect: float) -> Analysis:
+def analyse(values: Results, min_effect: float) -> Analysis:
     """`find` with its workings; raises InputError as it does."""
     if not 0 < min_effect < 1:
         raise InputError(f"min_effect is {min_effect!r}, it must lie between 0 and 1: 0.01 is 1 %")
@@ -108,7 +112,7 @@ def analyse(values: Sequence[float | None], min_effect: float) -> Analysis:
     return Analysis(positions, jump, tuple(points))
 
 
-def _logarithms(values: Sequence[float | None]) -> tuple[npt.NDArray[np.intp], Floats]:
+def _logarithms(values: Results) -> tuple[npt.NDArray[np.intp], Floats]:
     raw = np.array([math.nan if value is None else value for value in values], dtype=np.float64)
     positions = np.flatnonzero(~np.isnan(raw))
     present = raw[positions]

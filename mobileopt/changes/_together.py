@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from mobileopt.changes._series import MIN_EFFECT, Analysis, ChangePoint, analyse
+from mobileopt.changes._series import MIN_EFFECT, Analysis, ChangePoint, Results, analyse
 from mobileopt.errors import InputError
 
 Cause = Literal["commit", "machine", "unclear"]
@@ -24,9 +24,7 @@ class SeriesKey(NamedTuple):
     name: str
 
 
-AnalyseAll = Callable[
-    [Mapping[SeriesKey, Sequence[float | None]], float], Mapping[SeriesKey, Analysis]
-]
+AnalyseAll = Callable[[Mapping[SeriesKey, Results], float], Mapping[SeriesKey, Analysis]]
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class SeriesChange:
 
 
 def find_together(
-    series: Mapping[SeriesKey, Sequence[float | None]],
+    series: Mapping[SeriesKey, Results],
     *,
     min_effect: float = MIN_EFFECT,
     false_discovery_rate: float = 0.05,
@@ -81,13 +79,13 @@ def find_together(
 
 
 def analyse_each(
-    series: Mapping[SeriesKey, Sequence[float | None]], min_effect: float
+    series: Mapping[SeriesKey, Results], min_effect: float
 ) -> dict[SeriesKey, Analysis]:
     """The analysis of each series, one after the other; raises InputError naming the series."""
     return {key: _analyse(key, values, min_effect) for key, values in series.items()}
 
 
-def _analyse(key: SeriesKey, values: Sequence[float | None], min_effect: float) -> Analysis:
+def _analyse(key: SeriesKey, values: Results, min_effect: float) -> Analysis:
     try:
         return analyse(values, min_effect)
     except InputError as error:

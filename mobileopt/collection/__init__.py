@@ -4,17 +4,17 @@ order = Order(store=..., commit=resolve(repository, "HEAD"), variants=..., ...)
 outcomes = Collection(order, watch).run([(found.device, found.phone) for found in ...])
 """
 
-from mobileopt.collection.collector import (
+from mobileopt.collection.collector import Collection
+from mobileopt.collection.exports import Commit, resolve
+from mobileopt.collection.order import (
     FAILED,
     PRESENT,
     SKIPPED,
     STORED,
-    Collection,
     Event,
     Order,
     Outcome,
 )
-from mobileopt.collection.exports import Commit, resolve
 
 __all__ = [
     "FAILED",

@@ -6,21 +6,33 @@ import contextlib
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from mobileopt import sampling
-from mobileopt.adb import Phone
+from mobileopt.adb import Phone, again
 from mobileopt.adb.claim import claimed, renew
 from mobileopt.collection import programs, session
-from mobileopt.collection.exports import Commit, Exports
+from mobileopt.collection.exports import Exports
+from mobileopt.collection.order import (
+    FAILED,
+    PRESENT,
+    SKIPPED,
+    STORED,
+    Event,
+    Order,
+    Outcome,
+    Watch,
+    not_for_phones,
+    not_for_programs,
+    unfit,
+)
 from mobileopt.collection.programs import Program
-from mobileopt.collection.session import Record, Setting, Stopped, Subject, Times
+from mobileopt.collection.session import Record, Setting, Stopped, Subject
 from mobileopt.collection.storing import Filing, environment, named
 from mobileopt.device import Device
 from mobileopt.errors import (
@@ -33,82 +45,11 @@ from mobileopt.errors import (
     StoreError,
     TransientDeviceError,
 )
-from mobileopt.run import Plan
-from mobileopt.sampling import Budget
-from mobileopt.store import Benchmark, Entry, Store
-from mobileopt.validity import Gate, thresholds
+from mobileopt.store import Entry, Store
 from mobileopt.variant import Recipe, Variant
-
-ENGINE, ENGINES_OF_PCS = "qnnpack", ("x86", "onednn")
-"""The only engine of phones' builds; artifacts of another would answer wrongly there."""
-
-STORED, PRESENT, SKIPPED, FAILED = "stored", "present", "skipped", "failed"
 
 _ENDS_ALL = (AccessError, ConnectionLostError, ServerError)
 """Faults that the phone's other models would meet as well."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """What to collect, from which commit, and into which store.
-
-    `programs` are tried before those of `cached`, which gives the ones for a device. `locks` and
-    `exports` are folders of this computer. `deadline` is in seconds a launch, `patience` what a
-    lost phone gets to come back, `attempts` how often a session is begun.
-    """
-
-    store: Path
-    commit: Commit
-    benchmark: Benchmark
-    variants: tuple[Variant, ...]
-    exports: Path
-    locks: Path
-    repository: Path
-    versions: Mapping[str, str]
-    programs: tuple[Program, ...] = ()
-    cached: Callable[[Device], tuple[Program, ...]] = lambda _: ()
-    plan: Plan = field(default_factory=lambda: Plan(iterations=10, warmup=10, threads=1))
-    cores: str = "fastest"
-    budget: Budget = field(default_factory=Budget)
-    baseline: Recipe | None = None
-    references: tuple[Variant, ...] = ()
-    redo: bool = False
-    deadline: float = 300.0
-    patience: float = 60.0
-    attempts: int = 2
-    entry: Gate = field(default_factory=lambda: thresholds()[0])
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a variant on a device: `stored`, `present` before, `skipped` or `failed`.
-
-    `error` names a failure for a machine. `seconds` is the median sample; `overhead` the seconds
-    that the layer around the program took for it.
-    """
-
-    device: str
-    variant: str
-    status: str
-    reason: str = ""
-    error: str = ""
-    validity: str = ""
-    samples: int = 0
-    seconds: float | None = None
-    overhead: float | None = None
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something to show: a sentence about a device, or the outcome of one of its variants."""
-
-    device: str
-    sentence: str = ""
-    outcome: Outcome | None = None
-    total: int | None = None
-
-
-Watch = Callable[[Event], None]
 
 
 class Collection:
@@ -167,12 +108,12 @@ class _OnDevice:
         order = self.order
         self.filing = Filing(device, order.commit, environment(order.versions), order.benchmark)
         self.store = Store(order.store)
-        cores = fastest(device) if order.cores == "fastest" else ()
         self.setting = Setting(
             phone,
             device,
-            replace(order.plan, cores=order.plan.cores or cores),
+            order.plan,
             order.budget,
+            pin=order.pin,
             deadline=order.deadline,
             entry=order.entry,
             stop=collection.stopping,
@@ -189,7 +130,11 @@ class _OnDevice:
         return told
 
     def _outcomes(self) -> Iterable[Outcome]:
-        stored = present(self.store, self.filing) if not self.order.redo else set()
+        try:
+            stored = present(self.store, self.filing) if not self.order.redo else set()
+        except StoreError as error:
+            yield from self._all_failed(self.order.variants, error)
+            return
         wanted = [each for each in self.order.variants if each not in stored]
         total = len(self.order.variants)
         self.collection.watch(Event(self.device.name, total=total))
@@ -203,20 +148,28 @@ class _OnDevice:
         remaining = list(wanted)
         try:
             found = self._programs()
-            with claimed(self.phone, self.device.name, self.order.locks):
-                session.tidy(self.phone, found)
-                self.setting = replace(self.setting, idle=session.idle(self.phone))
+            patience = self.order.patience
+            with claimed(self.phone, self.device.name, self.order.locks, patience):
+                again(self.phone, lambda: self._prepare(found), patience=patience)
                 try:
                     for outcome in self._models(wanted, found):
                         remaining.remove(Variant.parse(outcome.variant))
                         yield outcome
-                finally:
+                except _ENDS_ALL:
+                    raise  # nobody is there to tidy up; the next start does
+                except BaseException:
                     session.leave(self.phone)
+                    raise
+                session.leave(self.phone)
         except MobileoptError as error:
             # Whatever it is, it is this device's; each variant without an outcome carries it.
             if self.collection.stopping.is_set():
                 raise Stopped from error
             yield from self._all_failed(remaining, error)
+
+    def _prepare(self, found: Sequence[Program]) -> None:
+        session.tidy(self.phone, found)
+        self.setting = replace(self.setting, idle=session.idle(self.phone))
 
     def _programs(self) -> tuple[Program, ...]:
         found = self.order.programs or self.order.cached(self.device)
@@ -248,10 +201,10 @@ class _OnDevice:
         self, model: str, variants: Sequence[Variant], found: Sequence[Program]
     ) -> Iterable[Outcome]:
         subjects: list[Subject] = []
-        possible = [each for each in variants if not not_for_phones(each.recipe)]
-        for each in variants:
-            if each not in possible:
-                yield self._outcome(each, SKIPPED, not_for_phones(each.recipe))
+        impossible = {each: reason for each in variants if (reason := _why_not(each, found))}
+        for each, reason in impossible.items():
+            yield self._outcome(each, SKIPPED, reason)
+        possible = [each for each in variants if each not in impossible]
         if not possible:
             return
         self.setting.tell(f"{model}: exporting")
@@ -377,28 +330,5 @@ def present(store: Store, filing: Filing) -> set[Variant]:
     }
 
 
-def not_for_phones(recipe: Recipe) -> str:
-    """Why no phone can run what a recipe makes, as its name tells, or nothing."""
-    if recipe.backend == "eager":
-        return "eager needs Python, which phones do not have"
-    engine = recipe.precision.rpartition("_")[2]
-    return unfit(engine, "", None) if engine in ENGINES_OF_PCS else ""
-
-
-def unfit(engine: str | None, suffix: str, program: Program | None) -> str:
-    """Why an artifact cannot run on a phone, or nothing."""
-    if engine not in (None, ENGINE):
-        return f"its int8 kernels are {engine}'s, phones have {ENGINE}'s"
-    if program is None:
-        return f"no program that was found takes {suffix or 'such'} files"
-    return ""
-
-
-def fastest(device: Device) -> tuple[int, ...]:
-    """The cores of the highest capacity; none when the phone does not tell them apart."""
-    top = max(device.capacities.values(), default=0)
-    best = tuple(core for core, capacity in device.capacities.items() if capacity == top)
-    return best if len(best) < len(device.capacities) else ()
-
-
-__all__ = ["Collection", "Event", "Order", "Outcome", "Times"]
+def _why_not(variant: Variant, found: Sequence[Program]) -> str:
+    return not_for_phones(variant.recipe) or not_for_programs(variant.recipe, found)

@@ -79,8 +79,8 @@ class Exports:
     def get(self, model: str, recipes: Sequence[Recipe]) -> Exported:
         """The artifacts of a model; exports those that are not there yet.
 
-        Raises InputError when the commit does not know the model, MeasurementError when its
-        export dies, OutputError when the cache cannot be written.
+        What the commit does not know yet, a model or a recipe, it refuses. Raises
+        MeasurementError when its export dies, OutputError when the cache cannot be written.
         """
         with self._threads, self._locked():
             known = self._known.get(model)
@@ -96,12 +96,30 @@ class Exports:
         made = {each: found for each in recipes if (found := self._read(model, each))}
         missing = [each for each in recipes if each not in made and each not in refused]
         if missing:
-            order = exporter.Order(model, missing, self.folder / "files", checkout=self._source())
-            exported = exporter.export(order)
-            made |= {each.variant.recipe: each for each in exported.made}
-            refused |= {Recipe.parse(name): why for name, why in exported.refused.items()}
+            exported = self._export(model, missing)
+            made |= exported.made
+            refused |= exported.refused
             self._refuse(model, refused)
         return Exported(made, refused)
+
+    def _export(self, model: str, recipes: Sequence[Recipe]) -> Exported:
+        """Export by the commit's code. It refuses a whole order for one word it does not know
+        yet, so each recipe is then asked for on its own."""
+        order = exporter.Order(model, recipes, self.folder / "files", checkout=self._source())
+        try:
+            told = exporter.export(order)
+        except InputError as error:
+            if len(recipes) == 1 or str(error).startswith("unknown model"):
+                return Exported({}, dict.fromkeys(recipes, str(error)))
+            alone = [self._export(model, [each]) for each in recipes]
+            return Exported(
+                {recipe: artifact for each in alone for recipe, artifact in each.made.items()},
+                {recipe: why for each in alone for recipe, why in each.refused.items()},
+            )
+        return Exported(
+            {each.variant.recipe: each for each in told.made},
+            {Recipe.parse(name): why for name, why in told.refused.items()},
+        )
 
     def _read(self, model: str, recipe: Recipe) -> Artifact | None:
         folder = self.folder / "files" / model / str(recipe)

@@ -35,11 +35,13 @@ RUNNING = f"{WORK}/mobileopt/running"
 
 # The program takes the place of the shell, so that the process written down is the program.
 _LAUNCH = 'echo $$ > "$1"; shift; exec "$@"'
-_END = """[ -e "$1" ] || exit 0
-pid=$(cat "$1")
-case "$(ps -p "$pid" -o args= 2>/dev/null)" in *"$2"*) kill -KILL "$pid";; esac
-rm -f "$1"
+_END = """if [ -e "$1" ]; then
+  pid=$(cat "$1")
+  case "$(ps -p "$pid" -o args= 2>/dev/null)" in *"$2"*) kill -KILL "$pid";; esac
+  rm -f "$1"
+fi
 """
+_LEAVE = _END + 'rm -rf "$3"'
 _PROGRAMS = "/mobileopt/bin/"
 
 
@@ -51,6 +53,7 @@ class Stopped(Exception):
 class Setting:
     """Where and how sessions run.
 
+    `pin` keeps programs on the fastest cores the shell may use, unless the plan names cores.
     `idle` are the seconds of a command that does nothing; `deadline` is in seconds a launch;
     `stop` ends everything between two launches; `tell` takes sentences about what goes on.
     """
@@ -59,6 +62,7 @@ class Setting:
     device: Device
     plan: Plan
     budget: Budget
+    pin: bool = False
     idle: float = 0.0
     deadline: float = 300.0
     entry: Gate = field(default_factory=lambda: thresholds()[0])
@@ -167,6 +171,7 @@ def measure(
     with performance.fixed(setting.phone) as fixed:
         _push(course, [*subjects, *([reference] if reference else [])])
         before = _enter(course)
+        _pin(course, before)
         first = _refer(course, reference)
         _warm_up(course)
         ended = _sample(course, baseline, before, seed)
@@ -203,6 +208,17 @@ def tidy(phone: Phone, programs: Sequence[Program]) -> None:
             files.remove(phone, f"{WORK}/mobileopt/bin/{each}")
 
 
+def fastest(device: Device, state: State) -> tuple[int, ...]:
+    """The cores of the highest capacity, as far as the shell may use them.
+
+    None when the phone does not tell its cores apart, or keeps the shell off the fastest.
+    """
+    top = max(device.capacities.values(), default=0)
+    best = tuple(core for core, capacity in device.capacities.items() if capacity == top)
+    usable = tuple(core for core in best if core in state.affinity or not state.affinity)
+    return usable if len(best) < len(device.capacities) else ()
+
+
 def idle(phone: Phone) -> float:
     """Seconds of a command that does nothing: adb, the guard, the shell."""
     return median(phone.shell(["true"]).seconds for _ in range(3))
@@ -211,8 +227,7 @@ def idle(phone: Phone) -> float:
 def leave(phone: Phone) -> None:
     """Take a session's traces off the phone, if it can be reached; the programs stay."""
     with contextlib.suppress(DeviceError):
-        phone.script(_END, RUNNING, _PROGRAMS, deadline=5)
-        phone.shell(["rm", "-rf", MODELS], deadline=5)
+        phone.script(_LEAVE, RUNNING, _PROGRAMS, MODELS, deadline=5)
 
 
 def _course(setting: Setting, subjects: Sequence[Subject]) -> _Course:
@@ -250,6 +265,14 @@ def _enter(course: _Course) -> State:
 
     read = lambda: probe.state(setting.phone)  # noqa: E731
     return gate(setting.device, read, setting.entry, waiting=waiting, sleep=sleep)
+
+
+def _pin(course: _Course, state: State) -> None:
+    setting = course.setting
+    if setting.pin and not setting.plan.cores:
+        cores = fastest(setting.device, state)
+        course.setting = replace(setting, plan=replace(setting.plan, cores=cores))
+        course.plans = {name: replace(plan, cores=cores) for name, plan in course.plans.items()}
 
 
 def _refer(course: _Course, reference: Subject | None) -> tuple[float, ...] | None:

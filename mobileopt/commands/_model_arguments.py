@@ -20,26 +20,38 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="a model of `mobileopt list`, a factory as mypackage.nets:make, or a program of "
         "torch.export as net.pt2 (factories and programs are code and are run)",
     )
-    group = parser.add_argument_group("the model's weights and data")
+    add_data(parser)
+
+
+DATA = ("input", "weights", "calibration", "evaluation", "name")
+"""The options of `add_data`."""
+
+
+def add_data(parser: argparse.ArgumentParser, **kinds: Any) -> None:
+    """Add the options that go with a model; `kinds` may say what to do with them."""
+    group = parser.add_argument_group("the model's inputs, weights and data")
     group.add_argument(
-        "--input", action="append", default=[], metavar="SHAPE[:DTYPE[:BELOW]]",
+        "--input", metavar="SHAPE[:DTYPE[:BELOW]]", **{"action": "append", "default": []} | kinds,
         help="an input of your own model, in order; as 1,3,224,224 or 1,16:int64:30522 for whole "
         "numbers below 30522",
     )  # fmt: skip
     group.add_argument(
-        "--weights",
+        "--weights", **kinds,
         help="torchvision's, as DEFAULT, or the file of a state dict; one of our models is "
         "seeded without it, your own keeps what it comes with",
-    )
+    )  # fmt: skip
     group.add_argument(
-        "--calibration", metavar="DATA",
+        "--calibration", metavar="DATA", **kinds,
         help="for int8: a folder of .pt and .npy files, or a callable as mypackage.data:batches; "
         "seeded synthetic batches without it",
     )  # fmt: skip
     group.add_argument(
-        "--evaluation", metavar="DATA", help="the same, for judging fidelity; never the same data"
+        "--evaluation", metavar="DATA", **kinds,
+        help="the same, for judging fidelity; never the same data",
+    )  # fmt: skip
+    group.add_argument(
+        "--name", **kinds, help="call your own model so (mypackage.nets-make without it)"
     )
-    group.add_argument("--name", help="call your own model so (mypackage.nets-make without it)")
 
 
 def check(arguments: argparse.Namespace) -> None:

@@ -22,10 +22,12 @@ from rich.console import Console
 from mobileopt import accepted, commits, models, recipes
 from mobileopt.accepted import FILE, Accepted
 from mobileopt.errors import InputError, MobileoptError, OutputError, UnknownNameError
+from mobileopt.gate import last_results
 from mobileopt.gate.commits_compared import Question, Told, compare_commits
 from mobileopt.gate.finding import METRICS, NOT_RUN, Result
 from mobileopt.report import gate as report
 from mobileopt.report import junit, markdown
+from mobileopt.store import Store
 from mobileopt.variant import Recipe
 
 HELP = "the gate of a CI: is this commit worse than its base?"
@@ -33,8 +35,10 @@ EXAMPLES = """examples:
   mobileopt check                                        HEAD against where it left main
   mobileopt check --base v1.2 --budget 600
   mobileopt check --models resnet18 --recipes fx-float-nchw-mobile --passes fx
+  mobileopt check --models nets:make --input 1,3,64,64 --passes   your own model
   mobileopt check --no-timing                            only what is exact: a minute
   mobileopt check --summary --junit check.xml            in a CI job
+  mobileopt check --store results --machine pixel-8      nothing measured, weaker
   mobileopt check --accept >> mobileopt-accepted.toml    then say why, and commit it
 
 exit codes: 0 nothing is worse, 1 something is worse, 2 it cannot be told (a busy machine, too
@@ -65,6 +69,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(name, type=_above_zero, default=value, help=f"{what} ({value:g})")
     parser.add_argument("--seed", type=int, default=0, help="draws the order within rounds (0)")
     _add_benchmarks(parser)
+    parser.add_argument(
+        "--store", type=Path, nargs="?", const=Path("results"), metavar="FOLDER",
+        help="measure nothing: judge the last results of a store (results); weaker",
+    )  # fmt: skip
+    parser.add_argument("--machine", help="the machine of the store, if it has several")
     _add_outputs(parser)
 
 
@@ -78,6 +87,10 @@ def _add_benchmarks(parser: argparse.ArgumentParser) -> None:
     ):
         shown = f"{what} ({' '.join(values)})"
         group.add_argument(*names, nargs=count, default=values, metavar="NAME", help=shown)
+    group.add_argument(
+        "--input", action="append", default=[], metavar="SHAPE[:DTYPE[:BELOW]]",
+        help="an input of your own model, as `mobileopt export` takes it",
+    )  # fmt: skip
     group.add_argument(
         "--no-timing", dest="timed", action="store_false", help="sizes, errors and counts alone"
     )
@@ -100,17 +113,33 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare, report and answer with the exit code."""
     try:
-        repository = commits.top(Path.cwd())
-        entries = accepted.read(arguments.accepted or repository / FILE)
         _check_outputs(arguments)
-        question = _question(arguments, repository)
-        with _progress() as told:
-            result = compare_commits(question, entries, told)
-        _report(arguments, result, accepted.problems(entries, METRICS, _subjects(result)))
+        result, entries = _stored(arguments) if arguments.store else _compared(arguments)
+        _report(arguments, result, accepted.problems(entries, _metrics(result), _subjects(result)))
     except MobileoptError as error:
         error.exit_code = NOT_RUN
         raise
     return result.exit_code
+
+
+def _compared(arguments: argparse.Namespace) -> tuple[Result, Sequence[Accepted]]:
+    repository = commits.top(Path.cwd())
+    entries = accepted.read(arguments.accepted or repository / FILE)
+    with _progress() as told:
+        return compare_commits(_question(arguments, repository), entries, told), entries
+
+
+def _stored(arguments: argparse.Namespace) -> tuple[Result, Sequence[Accepted]]:
+    repository = commits.top(Path.cwd()) if commits.is_repository(Path.cwd()) else None
+    entries = accepted.read(arguments.accepted or (repository or Path()) / FILE)
+    result = last_results.judge(
+        Store(arguments.store),
+        repository,
+        machine=arguments.machine,
+        threshold=arguments.threshold,
+        accepted=entries,
+    )
+    return result, entries
 
 
 def _question(arguments: argparse.Namespace, repository: Path) -> Question:
@@ -124,6 +153,7 @@ def _question(arguments: argparse.Namespace, repository: Path) -> Question:
         recipes=tuple(Recipe.parse(each) for each in arguments.recipes),
         pass_models=tuple(arguments.pass_models),
         passes=tuple(map(_pass, arguments.passes)),
+        inputs=tuple(arguments.input),
         threshold=arguments.threshold,
         budget=arguments.budget,
         timed=arguments.timed,
@@ -136,6 +166,10 @@ def _pass(name: str) -> str:
     if name not in (*known, *_BACKEND_PASSES):
         raise UnknownNameError("pass", name, (*known, *_BACKEND_PASSES))
     return name
+
+
+def _metrics(result: Result) -> list[str]:
+    return [*METRICS, *(each.metric for each in result.findings)]
 
 
 def _subjects(result: Result) -> list[str]:

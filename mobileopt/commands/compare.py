@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -14,13 +14,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mobileopt import exporter, measure, recipes, verdicts
 from mobileopt.artifact import Artifact
 from mobileopt.commands import _model_arguments
+from mobileopt.conditions import HOST, Memory
 from mobileopt.errors import CapabilityError, CombinationError
 from mobileopt.exporter import Exported, Order
 from mobileopt.measure import SessionPlan
 from mobileopt.report import json as json_report
 from mobileopt.report import terminal
+from mobileopt.runners.host import Allocations, Conditioned
 from mobileopt.variant import BASELINE, Recipe
-from mobileopt.verdicts import Verdicts
+from mobileopt.verdicts import Conditions, Verdicts
 
 HELP = "measure variants of a model here and say which pays"
 EXAMPLES = """examples:
@@ -28,10 +30,17 @@ EXAMPLES = """examples:
   mobileopt compare resnet18 --batch 10
   mobileopt compare mlp --variants unfused-float-nchw-mobile fused-int8_x86-nchw-torchscript
   mobileopt compare resnet18 --json > resnet18.json
+  mobileopt compare mobilenet_v2 --memory refilled-kept fresh-kept reused-default
   mobileopt compare mypackage.nets:make --input 1,3,224,224 --weights trained.pt
   mobileopt compare mypackage.nets:Ranker --input 1,16:int64:30522 --input 1,16
   mobileopt compare detector.pt2 --calibration mypackage.data:batches
 """
+
+_MEMORY_RECIPES = [
+    Recipe(backend="torchscript"),
+    Recipe(layout="nhwc", backend="mobile"),
+]
+"""Each is measured under every condition, in a process of its own: so few by default."""
 
 _TUTORIAL_BATCHES = {"resnet18": [1, 10]}  # the FX fusion tutorial times ResNet-18 on ten images
 
@@ -40,6 +49,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     _model_arguments.add(parser)
     parser.add_argument("--variants", nargs="+", metavar="RECIPE", help="measure these recipes")
+    parser.add_argument(
+        "--memory", nargs="+", metavar="CONDITION", default=(),
+        help="also measure under these: input-allocator, of reused, refilled or fresh and kept or "
+        "default, as fresh-kept; without --variants, of few recipes",
+    )  # fmt: skip
     parser.add_argument("--batch", nargs="+", type=_positive, help="images at once (default 1)")
     _add_plan(parser)
     _add_judgement(parser)
@@ -78,9 +92,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Export, measure, judge and print, one batch size after the other."""
     _model_arguments.check(arguments)
     named = [recipes.parse(text) for text in arguments.variants or ()]
+    memories = _memories(arguments.memory)
     interrupted = False
     for batch in arguments.batch or _TUTORIAL_BATCHES.get(arguments.model, [1]):
-        found = _measure(arguments, named, batch)
+        found = _measure(arguments, named, memories, batch)
         _print(found, arguments)
         interrupted |= found.record.interrupted
         if interrupted:
@@ -88,8 +103,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 130 if interrupted else 0
 
 
-def _measure(arguments: argparse.Namespace, named: list[Recipe], batch: int) -> Verdicts:
-    wanted = list(dict.fromkeys([BASELINE, *(named or recipes.suggested(batch))]))
+def _memories(texts: Sequence[str]) -> list[Memory]:
+    return list(dict.fromkeys([HOST, *map(Memory.parse, texts)]))
+
+
+def _measure(
+    arguments: argparse.Namespace, named: list[Recipe], memories: list[Memory], batch: int
+) -> Verdicts:
+    suggested = _MEMORY_RECIPES if len(memories) > 1 else recipes.suggested(batch)
+    wanted = list(dict.fromkeys([BASELINE, *(named or suggested)]))
     with tempfile.TemporaryDirectory(prefix="mobileopt-") as out:
         order = _model_arguments.order(arguments, wanted, Path(out), batch)
         exported = _export(order)
@@ -98,13 +120,16 @@ def _measure(arguments: argparse.Namespace, named: list[Recipe], batch: int) -> 
             raise CombinationError(next(iter(refused.values())))
         if str(BASELINE) in refused:
             raise CapabilityError(refused[str(BASELINE)])
-        record = _session(exported.made, _plan(arguments))
+        subjects = _subjects(exported.made, memories)
+        record = _session(subjects, _plan(arguments))
+        counted = _counted(subjects) if len(memories) > 1 and not record.interrupted else {}
     return verdicts.judge(
         exported.made,
         record,
         threshold=arguments.threshold,
         min_sqnr=arguments.min_sqnr,
         refused=refused,
+        conditions=Conditions(memories, counted),
     )
 
 
@@ -118,11 +143,24 @@ def _export(order: Order) -> Exported:
         return exporter.export(order, on_each=lambda: progress.advance(task))
 
 
-def _session(made: Sequence[Artifact], plan: SessionPlan) -> measure.Record:
-    folders = {str(each.variant.recipe): each.folder for each in made}
+def _subjects(made: Sequence[Artifact], memories: Sequence[Memory]) -> dict[str, Conditioned]:
+    return {
+        verdicts.name(each.variant.recipe, memory): Conditioned(each.folder, memory)
+        for each in made
+        for memory in memories
+    }
+
+
+def _session(subjects: Mapping[str, Conditioned], plan: SessionPlan) -> measure.Record:
     with _progress() as progress:
-        task = progress.add_task(f"measuring {len(made)} variants", total=plan.total_rounds)
-        return measure.session(folders, plan, on_round=lambda: progress.advance(task))
+        task = progress.add_task(f"measuring {len(subjects)} variants", total=plan.total_rounds)
+        return measure.session(subjects, plan, on_round=lambda: progress.advance(task))
+
+
+def _counted(subjects: Mapping[str, Conditioned]) -> dict[str, Allocations]:
+    with _progress() as progress:
+        task = progress.add_task("counting allocations", total=len(subjects))
+        return measure.allocations(subjects, on_each=lambda: progress.advance(task))
 
 
 def _progress() -> Progress:

@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from contextlib import redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.progress import track
 
 from mobileopt import recipes
+from mobileopt.artifact import Delegation
 from mobileopt.commands import _model_arguments
 from mobileopt.errors import MobileoptError
 from mobileopt.report.units import bytes_, decibels
@@ -66,9 +68,20 @@ def _export(workshop: Any, recipe: Recipe, arguments: argparse.Namespace, out: T
             print(f"mobileopt: {error}", file=sys.stderr)
         return True
     if arguments.json:
-        print(json.dumps({"recipe": str(recipe), "folder": str(made.folder)}), file=out, flush=True)
+        told = {"recipe": str(recipe), "folder": str(made.folder), "delegation": made.delegation}
+        print(json.dumps(told, default=asdict), file=out, flush=True)
     else:
-        fidelity = made.fidelity
-        size, noise = bytes_(made.size), decibels(fidelity.noise)
+        size, noise = bytes_(made.size), decibels(made.fidelity.noise)
         print(f"{made.path}  {size}  SQNR {noise}", file=out)
+        if made.delegation is not None:
+            print(f"  {delegated(made.delegation)}", file=out)
     return False
+
+
+def delegated(report: Delegation) -> str:
+    """One line on what XNNPACK runs of a program and which operators it does not."""
+    counts = ", ".join(f"{name} x{count}" for name, count in report.left.items())
+    return (
+        f"XNNPACK runs {report.delegated} operators in {report.partitions} partitions; "
+        f"not delegated: {counts or 'none'}"
+    )

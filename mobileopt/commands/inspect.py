@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 import tempfile
+from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -85,8 +86,9 @@ def _variant(target: str) -> Variant:
 
 def _told(target: str, variant: Variant | None, out: Path) -> dict[str, Any]:
     try:
-        folder = _exported(variant, out) if variant else Path(target)
-        return {"target": target, **_facts(*_traced(folder))}
+        with redirect_stdout(sys.stderr):  # a user's model may print
+            folder = _exported(variant, out) if variant else Path(target)
+            return {"target": target, **_facts(*_traced(folder))}
     except MobileoptError as error:
         return {"target": target, "refused": str(error)}
 

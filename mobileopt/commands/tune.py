@@ -1,29 +1,32 @@
 """Search a model's variants for the fastest on this machine that keeps a fidelity and a size.
 
 Everything that can be exported is; what does not keep the limits is never measured. The rest
-races: all are launched side by side, one that is shown to be slower by more than the threshold is
-dropped, and those left are launched again, until one is left or all left tie. Among those that
-tie the one with the higher fidelity is chosen, then the smaller file, then the simpler recipe.
+races: all are launched side by side, those shown to be slower by more than the threshold and at
+most half of the others are dropped, and those left are launched again, until none can be faster
+than the leader by more than the threshold, or a share of an exhaustive search's time is used.
+Among those that tie the higher fidelity is chosen, then the smaller file, then the simpler recipe.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import platform
 import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mobileopt import artifact, exporter, models, recipes
+from mobileopt import artifact, exporter, recipes, reference
 from mobileopt.artifact import MANIFEST, Artifact
-from mobileopt.errors import InputError, UnknownNameError
+from mobileopt.commands import _model_arguments
+from mobileopt.errors import InputError, MeasurementError
 from mobileopt.exporter import Exported, Order
 from mobileopt.measure import SessionPlan
 from mobileopt.report import tuning as report
@@ -42,6 +45,7 @@ EXAMPLES = """examples:
   mobileopt tune resnet18 --min-sqnr 25 --max-size 12MB
   mobileopt tune resnet18 --backend mobile lite --precision float int8_qnnpack
   mobileopt tune squeezenet1_1 --budget 120 --json > squeezenet1_1.json
+  mobileopt tune mypackage.nets:make --input 1,3,224,224 --weights trained.pt
   mobileopt tune mlp --exhaustive --save-session mlp.session.json
 
 exit codes: 0 found, 1 no variant keeps the limits, 2 something was wrong, 130 stopped by Ctrl-C
@@ -54,8 +58,7 @@ _UNITS = {"": 1, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9}
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
-    parser.add_argument("model", help="a model of `mobileopt list`")
-    parser.add_argument("--weights", help="pretrained weights, as DEFAULT; seeded without it")
+    _model_arguments.add(parser)
     parser.add_argument("--batch", type=_positive, default=1, help="images at once (1)")
     _add_limits(parser)
     _add_race(parser)
@@ -101,6 +104,10 @@ def _add_race(parser: argparse.ArgumentParser) -> None:
         "--budget", type=float, metavar="SECONDS",
         help="end measuring after about so long, the starting of processes included",
     )  # fmt: skip
+    parser.add_argument(
+        "--effort", type=float, default=rules.effort, metavar="SHARE",
+        help=f"of an exhaustive search's measuring time, at most ({rules.effort:g})",
+    )  # fmt: skip
     parser.add_argument("--exhaustive", action="store_true", help="drop nothing; measure it all")
     parser.add_argument("--seed", type=int, default=0, help="draws batches and orders (0)")
 
@@ -122,8 +129,7 @@ def _size(text: str) -> float:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, race and print."""
-    if arguments.model not in models.names():
-        raise UnknownNameError("model", arguments.model, models.names())
+    _model_arguments.check(arguments)
     rules, limits = _rules(arguments), Limits(arguments.min_sqnr, arguments.max_size)
     wanted = _recipes(arguments)
     with tempfile.TemporaryDirectory(prefix="mobileopt-") as out:
@@ -131,11 +137,12 @@ def run(arguments: argparse.Namespace) -> int:
         exported = _exported(arguments, wanted, Path(out))
         kept, left_out = limits.divide(map(_candidate, exported.made))
         spent = time.monotonic() - start
-        tuning = Tuning(arguments.model, limits, rules, kept, left_out, exported.refused, spent)
+        tuning = Tuning(_name(arguments), limits, rules, kept, left_out, exported.refused, spent)
         if tuning.kept:
             folders = {str(each.variant.recipe): each.folder for each in exported.made}
-            tuning, race = _race(tuning, folders, arguments)
+            race, spent = _race(tuning, folders, arguments)
             _save(race, arguments)
+            tuning = replace(tuning, result=race.result(), measure_seconds=spent)
     _print(tuning, arguments)
     if tuning.result is None:
         return 1
@@ -149,6 +156,7 @@ def _rules(arguments: argparse.Namespace) -> Rules:
         threshold=arguments.threshold,
         launches=arguments.launches,
         together=arguments.together or heats.together(),
+        effort=arguments.effort,
         eliminate=not arguments.exhaustive,
         seed=arguments.seed,
     )
@@ -171,20 +179,35 @@ def _is_wanted(recipe: Recipe, arguments: argparse.Namespace) -> bool:
 
 def _exported(arguments: argparse.Namespace, wanted: Sequence[Recipe], out: Path) -> Exported:
     if arguments.artifacts is not None:
-        if arguments.weights is not None or arguments.batch != 1:
-            raise InputError("--weights and --batch are of exporting; --artifacts has it behind it")
-        return Exported(tuple(_found(arguments.artifacts / arguments.model, wanted)), {})
+        return Exported(tuple(_found(arguments.artifacts / _name(arguments), wanted)), {})
     made: list[Artifact] = []
     refused: dict[str, str] = {}
     with _progress() as progress:
         task = progress.add_task(f"exporting {arguments.model}", total=len(wanted))
         for start in range(0, len(wanted), _EXPORTS):
             part = wanted[start : start + _EXPORTS]
-            order = Order(arguments.model, part, out, arguments.weights, arguments.batch)
-            exported = exporter.export(order, on_each=lambda: progress.advance(task))
+            order = _model_arguments.order(arguments, part, out, arguments.batch)
+            exported = _export(order, on_each=lambda: progress.advance(task))
             made += exported.made
             refused |= exported.refused
     return Exported(tuple(made), refused)
+
+
+def _export(order: Order, on_each: Callable[[], object]) -> Exported:
+    """Export; a recipe that takes the process down with it is found by halving, and refused."""
+    try:
+        return exporter.export(order, on_each)
+    except MeasurementError as error:
+        if len(order.recipes) == 1:
+            return Exported((), {str(order.recipes[0]): str(error)})
+    middle = len(order.recipes) // 2
+    parts = (order.recipes[:middle], order.recipes[middle:])
+    first, second = (_export(replace(order, recipes=part), on_each) for part in parts)
+    return Exported(first.made + second.made, {**first.refused, **second.refused})
+
+
+def _name(arguments: argparse.Namespace) -> str:
+    return reference.name(arguments.model, arguments.name)
 
 
 def _found(folder: Path, wanted: Sequence[Recipe]) -> Iterator[Artifact]:
@@ -200,9 +223,9 @@ def _candidate(made: Artifact) -> Candidate:
 
 def _race(
     tuning: Tuning, folders: dict[str, Path], arguments: argparse.Namespace
-) -> tuple[Tuning, Race]:
+) -> tuple[Race, float]:
     start = time.monotonic()
-    deadline = None if arguments.budget is None else start + arguments.budget
+    deadline = math.inf if arguments.budget is None else start + arguments.budget
     plan = SessionPlan(rounds=arguments.rounds, samples=arguments.samples, seed=arguments.seed)
     race = Race(tuning.kept, tuning.rules)
     with _progress() as progress:
@@ -216,8 +239,9 @@ def _race(
         )
         _tell(race, plan, progress)
         race = heats.run(race, track)
-    spent = time.monotonic() - start
-    return replace(tuning, result=race.result(), measure_seconds=spent), race
+    if race.end == "interrupted" and race.leader is None:
+        raise KeyboardInterrupt  # there is nothing to keep
+    return race, time.monotonic() - start
 
 
 def _tell(race: Race, plan: SessionPlan, progress: Progress) -> None:
@@ -237,7 +261,7 @@ def _save(race: Race, arguments: argparse.Namespace) -> None:
     if arguments.save_session is None:
         return
     machine = {"processor": _processor(), "system": platform.platform()}
-    kept = Recording(arguments.model, machine, race.candidates, race.heats)
+    kept = Recording(_name(arguments), machine, race.candidates, race.heats)
     recording.write(kept, arguments.save_session)
 
 

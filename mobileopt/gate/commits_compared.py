@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,13 +21,14 @@ from typing import Any, cast
 from mobileopt import commits, exporter
 from mobileopt.accepted import Accepted
 from mobileopt.artifact import Artifact
-from mobileopt.conditions import environment
+from mobileopt.conditions import HARNESS, environment
 from mobileopt.errors import InputError, MeasurementError
 from mobileopt.exporter import Exported, Order
 from mobileopt.gate import timing
 from mobileopt.gate.finding import (
     CHANGED,
     DISAGREEMENT,
+    GRAPH_METRICS,
     LATENCY,
     NOISE,
     PASS_TIME,
@@ -38,6 +40,7 @@ from mobileopt.gate.finding import (
     refused,
 )
 from mobileopt.gate.timing import Clock, Pair
+from mobileopt.runners import host
 from mobileopt.runners.host import Program
 from mobileopt.variant import Recipe
 
@@ -50,7 +53,8 @@ _SIDES = ("base", "head")
 @dataclass(frozen=True)
 class Question:
     """What to compare: two commits of `repository`, on `recipes` of each of `models`, and
-    `passes` on each of `pass_models`; `timed` off leaves it at what is exact.
+    `passes` on each of `pass_models`; `timed` off leaves it at what is exact. `models` may be a
+    user's own as `mobileopt.reference` names them, of these `inputs`.
 
     `threshold` is the relative slowdown that matters, `budget` in seconds.
     """
@@ -62,6 +66,7 @@ class Question:
     recipes: Sequence[Recipe] = ()
     pass_models: Sequence[str] = ("annotated_conv_bn_relu",)
     passes: Sequence[str] = ()
+    inputs: Sequence[str] = ()
     threshold: float = 0.05
     budget: float = 300.0
     timed: bool = True
@@ -144,33 +149,52 @@ def _checkouts(question: Question, base: str, head: str) -> Iterator[Path]:
 
 
 def _compare_artifacts(question: Question, folder: Path, compared: _Compared, told: Told) -> None:
+    both: dict[str, tuple[Artifact, Artifact]] = {}
     for model in question.models if question.recipes else ():
         old, new = (_export(question, model, folder, side, told) for side in _SIDES)
         made = {str(each.variant): each for each in new.made}
         for each in old.made:
             name = str(each.variant)
             if name in made:
-                _compare_artifact(name, each, made[name], compared)
+                both[name] = each, made[name]
+                _compare_artifact(name, *both[name], compared)
             else:
                 reason = new.refused.get(str(each.variant.recipe), "it was not made")
                 compared.findings.append(refused(name, reason))
         for recipe, reason in old.refused.items():
             compared.skipped[f"{model}/{recipe}"] = f"the base cannot make it: {reason}"
+    if both:
+        _compare_graphs(both, compared, told)
+        compared.pairs += _artifact_pairs(both)
 
 
 def _export(question: Question, model: str, folder: Path, side: str, told: Told) -> Exported:
     told.step(f"exporting {model} by the {side}'s code")
-    # A TorchScript file holds the paths of its sources: one path for both, or sizes would differ.
-    code = folder / "code"
-    code.unlink(missing_ok=True)
-    code.symlink_to(folder / side)
-    order = Order(model, question.recipes, folder / f"{side}-artifacts", checkout=code)
+    out = folder / f"{side}-artifacts"
     try:
-        return exporter.export(order)
+        with _at_one_place(folder / side) as code:
+            inputs = question.inputs
+            return exporter.export(
+                Order(model, question.recipes, out, inputs=inputs, checkout=code)
+            )
     except (InputError, MeasurementError) as error:
         if side == "head":
             return Exported((), dict.fromkeys(map(str, question.recipes), str(error)))
         raise type(error)(f"the base's code cannot export {model}: {error}") from error
+
+
+@contextmanager
+def _at_one_place(checkout: Path) -> Iterator[Path]:
+    """A checkout under the same path for every side.
+
+    A TorchScript file holds the paths of its sources, compressed: two paths, even of one length,
+    can make two sizes.
+    """
+    code = checkout.rename(checkout.with_name("code"))
+    try:
+        yield code
+    finally:
+        code.rename(checkout)
 
 
 def _compare_artifact(name: str, old: Artifact, new: Artifact, compared: _Compared) -> None:
@@ -179,7 +203,45 @@ def _compare_artifact(name: str, old: Artifact, new: Artifact, compared: _Compar
         exact(NOISE, name, old.fidelity.noise, new.fidelity.noise),
         exact(DISAGREEMENT, name, 1 - old.fidelity.top1_agreement, 1 - new.fidelity.top1_agreement),
     ]
-    compared.pairs.append(Pair(LATENCY, name, old.folder, new.folder))
+
+
+def _artifact_pairs(artifacts: Mapping[str, tuple[Artifact, Artifact]]) -> list[Pair]:
+    """All artifacts of a side are served by one process: importing torch is most of a launch."""
+    sides = (
+        host.together(
+            f"the artifacts of the {side}", [each[at].folder for each in artifacts.values()]
+        )
+        for at, side in enumerate(_SIDES)
+    )
+    return [
+        Pair(LATENCY, name, *both)
+        for name, both in zip(artifacts, zip(*sides, strict=True), strict=True)
+    ]
+
+
+def _compare_graphs(
+    artifacts: Mapping[str, tuple[Artifact, Artifact]], compared: _Compared, told: Told
+) -> None:
+    told.step("counting what a forward pass does")
+    folders = [each.folder for both in artifacts.values() for each in both]
+    facts = iter(_inspect(folders))
+    for name, old, new in zip(artifacts, facts, facts, strict=True):
+        for metric, key in GRAPH_METRICS.items():
+            if old.get(key) is not None and new.get(key) is not None:
+                compared.findings.append(exact(metric, name, old[key], new[key]))
+
+
+def _inspect(folders: Sequence[Path]) -> list[dict[str, Any]]:
+    """What today's `mobileopt inspect` says of each artifact; empty of one it cannot trace."""
+    argv = [sys.executable, "-P", "-m", "mobileopt", "inspect", "--json", *map(str, folders)]
+    done = subprocess.run(
+        argv, env=environment(HARNESS), capture_output=True, text=True, check=False
+    )
+    found = {each["target"]: each for each in map(json.loads, done.stdout.splitlines())}
+    if missing := [each for each in map(str, folders) if each not in found]:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise MeasurementError(f"{missing[0]} was not inspected: {last}")
+    return [found[str(each)] for each in folders]
 
 
 # --- passes ----------------------------------------------------------------------------------
@@ -188,7 +250,9 @@ def _compare_artifact(name: str, old: Artifact, new: Artifact, compared: _Compar
 def _compare_counts(question: Question, folder: Path, compared: _Compared, told: Told) -> None:
     for model in question.pass_models if question.passes else ():
         told.step(f"applying passes to {model}")
-        old, new = (_count(model, question.passes, folder / side) for side in _SIDES)
+        with ThreadPoolExecutor(len(_SIDES)) as pool:
+            sides = [pool.submit(_count, model, question.passes, folder / s) for s in _SIDES]
+            old, new = (each.result() for each in sides)
         good = [name for name in question.passes if "refused" not in old[name]]
         for name in question.passes:
             subject = f"{model}/{name}"

@@ -13,6 +13,7 @@ from datetime import date
 from typing import Literal
 
 from mobileopt.accepted import Accepted
+from mobileopt.history import ROUNDING
 
 Outcome = Literal["worse", "ok", "unclear", "accepted"]
 
@@ -26,10 +27,17 @@ SIZE, NOISE, DISAGREEMENT = (
     "fidelity.track_top1_disagreement",
 )
 CHANGED, EXPORT = "passes.track_changed", "export"
-METRICS = (LATENCY, PASS_TIME, SIZE, NOISE, DISAGREEMENT, CHANGED, EXPORT)
+GRAPH_METRICS = {
+    "graph.track_operator_calls": "operator_calls",
+    "graph.track_layout_conversions": "layout_conversions",
+    "graph.track_allocations": "allocations",
+    "graph.track_flops": "flops",
+}
+"""With what `mobileopt inspect` calls each."""
+METRICS = (LATENCY, PASS_TIME, SIZE, NOISE, DISAGREEMENT, CHANGED, EXPORT, *GRAPH_METRICS)
 """Named as the benchmarks of the suite, so that one accepted entry holds for both."""
 
-UNITS = {
+UNITS: Mapping[str, str] = {
     LATENCY: "seconds",
     PASS_TIME: "seconds",
     SIZE: "bytes",
@@ -37,10 +45,10 @@ UNITS = {
     DISAGREEMENT: "fraction",
     CHANGED: "modules",
     EXPORT: "refused",
+    **dict.fromkeys(GRAPH_METRICS, ""),
 }
 
-# Errors below it are float32's rounding, which every rewrite of the arithmetic moves about.
-_ROUNDING = {NOISE: 1e-4, DISAGREEMENT: 1e-4}
+_FLOORS = {NOISE: ROUNDING, DISAGREEMENT: ROUNDING}
 _MORE_IS_BETTER = (CHANGED,)
 
 
@@ -62,6 +70,7 @@ class Finding:
     high: float
     reason: str = ""
     accepted: Accepted | None = None
+    unit: str = ""
 
     @property
     def name(self) -> str:
@@ -78,7 +87,8 @@ class Finding:
 class Result:
     """Everything a report needs: two commits, the findings, and what a reader should know.
 
-    `skipped` names what was not compared, with the reason.
+    `base` is a commit's hash, or the name of the history the head is judged by. `skipped` names
+    what was not compared, with the reason.
     """
 
     base: str
@@ -88,6 +98,12 @@ class Result:
     seconds: float
     skipped: Mapping[str, str]
     notes: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What was compared, for a heading."""
+        base = self.base if " " in self.base else self.base[:8]
+        return f"{self.head[:8]} against {base}"
 
     def having(self, outcome: Outcome) -> tuple[Finding, ...]:
         """The findings with this outcome."""
@@ -132,14 +148,14 @@ def amount(finding: Finding) -> str:
 
 def exact(metric: str, subject: str, base: float, head: float) -> Finding:
     """Judge a metric that is the same in every run: any worsening is one."""
-    floor = _ROUNDING.get(metric, 0.0)
-    old, new = max(base, floor), max(head, floor)
+    floor = _FLOORS.get(metric, 0.0)
+    old, new = (value if value > floor else 0.0 for value in (base, head))
     if metric in _MORE_IS_BETTER:
         old, new = new, old
     ratio = 1.0 if old == new else math.inf if not old else new / old
-    return Finding(
-        metric, subject, "worse" if ratio > 1 else "ok", base, head, ratio, ratio, ratio
-    )  # fmt: skip
+    outcome: Outcome = "worse" if ratio > 1 else "ok"
+    numbers = (base, head, ratio, ratio, ratio)
+    return Finding(metric, subject, outcome, *numbers, unit=UNITS.get(metric, ""))
 
 
 def refused(subject: str, reason: str) -> Finding:
@@ -151,23 +167,21 @@ def accept(
     findings: Sequence[Finding],
     accepted: Sequence[Accepted],
     commits: Sequence[str],
+    *,
+    machine: str | None = None,
     today: date | None = None,
 ) -> tuple[Finding, ...]:
     """The findings with those worsenings accepted that an entry covers.
 
-    `commits` are those after the base up to the head.
+    `commits` are those after the base up to the head; `machine` is where they were measured,
+    None for here.
     """
-    return tuple(_accept(each, accepted, commits, today) for each in findings)
 
-
-def _accept(
-    finding: Finding, accepted: Sequence[Accepted], commits: Sequence[str], today: date | None
-) -> Finding:
-    if finding.outcome != "worse":
+    def settled(finding: Finding) -> Finding:
+        what = finding.metric, finding.subject, finding.ratio
+        for entry in accepted if finding.outcome == "worse" else ():
+            if entry.covers(*what, commits=commits, machine=machine, today=today):
+                return replace(finding, outcome="accepted", accepted=entry, reason=entry.reason)
         return finding
-    for entry in accepted:
-        if entry.covers(
-            finding.metric, finding.subject, finding.ratio, commits=commits, today=today
-        ):
-            return replace(finding, outcome="accepted", accepted=entry, reason=entry.reason)
-    return finding
+
+    return tuple(map(settled, findings))

@@ -228,9 +228,11 @@ def _finding(session: _Session, pair: Pair, found: Verdict) -> Finding:
     shown = found.shown
     if shown is None:
         unknown = (math.nan, math.nan, math.nan, 0.0, math.inf)
-        return Finding(pair.metric, pair.subject, found.outcome, *unknown, found.reason)
+        return Finding(
+            pair.metric, pair.subject, found.outcome, *unknown, found.reason, unit="seconds"
+        )
     side = session.sides[next(iter(pair.sides))]
     rounds = side.cpu if shown.clock == "cpu" else side.wall
     base = median(median(samples) for samples in rounds)
     numbers = (base, base * shown.ratio, shown.ratio, shown.low, shown.high)
-    return Finding(pair.metric, pair.subject, found.outcome, *numbers, found.reason)
+    return Finding(pair.metric, pair.subject, found.outcome, *numbers, found.reason, unit="seconds")

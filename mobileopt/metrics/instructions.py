@@ -39,7 +39,7 @@ def count(
 ) -> list[int]:
     """Instructions of one warm forward pass of each artifact: the median of `passes`.
 
-    Two to four minutes, whatever the number of artifacts; `on_each` is called after each. Raises
+    Takes minutes, most of them to import torch; `on_each` is called after each artifact. Raises
     CapabilityError without valgrind, and MeasurementError when the program it runs dies.
     """
     command = [sys.executable, "-m", "mobileopt.counted_execution", str(passes)]
@@ -75,7 +75,8 @@ def run(command: Sequence[str], on_line: Callable[[], object] = lambda: None) ->
             process.kill()
             process.communicate()
         if process.returncode:
-            raise MeasurementError(f"the program under callgrind ended: {_last_line(errors)}")
+            reason = _last_line(errors) or f"exit code {process.returncode} and not a word"
+            raise MeasurementError(f"the program under callgrind ended: {reason}")
         return _totals(Path(out))
 
 
@@ -125,4 +126,4 @@ def _total(text: str, dump: Path) -> int:
 def _last_line(errors: IO[bytes]) -> str:
     errors.seek(0)
     lines = errors.read().decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "not a word"
+    return lines[-1] if lines else ""

@@ -12,7 +12,7 @@ from pathlib import Path
 from mobileopt.adb import Phone, Server, claim, fleet, probe
 from mobileopt.artifact import Artifact
 from mobileopt.collection import programs, session
-from mobileopt.collection.collector import fastest, unfit
+from mobileopt.collection.order import unfit
 from mobileopt.collection.programs import Program
 from mobileopt.collection.session import Record, Setting, Subject
 from mobileopt.compare import compare
@@ -122,16 +122,16 @@ def on_phone(
             precision=plan.threshold / 2,
             seconds=min(_SESSION_SECONDS, job.seconds or _SESSION_SECONDS),
         )
-        cores = fastest(device)
         with _stop_after(job.seconds) as stop, claim.claimed(phone, device.name, locks):
             session.tidy(phone, available)
             setting = Setting(
                 phone,
                 device,
-                Plan(_ITERATIONS, _ITERATIONS, 1, cores),
+                Plan(_ITERATIONS, _ITERATIONS, 1),
                 budget,
                 idle=session.idle(phone),
                 stop=stop,
+                pin=True,
             )
             record = _measure(setting, subjects, job.attempt)
             session.leave(phone)

@@ -23,7 +23,7 @@ from mobileopt.nightly.config import Confirm
 from mobileopt.nightly.exports import Exports
 from mobileopt.nightly.jobs import Job
 from mobileopt.nightly.judgement import IDENTICAL, Judgement
-from mobileopt.runners.host import Program
+from mobileopt.runners.host import Program, Served
 from mobileopt.store import files
 from mobileopt.variant import Variant
 
@@ -81,7 +81,7 @@ def judge_pass(job: Job, repository: Path, plan: Confirm, raw: Path) -> Judgemen
         return timed(programs, job, plan, raw)
 
 
-def timed(runs: Mapping[str, Path | Program], job: Job, plan: Confirm, raw: Path) -> Judgement:
+def timed(runs: Mapping[str, Served], job: Job, plan: Confirm, raw: Path) -> Judgement:
     """Measure the earlier commit, the earlier once more and the later in one session, and judge.
 
     The earlier one runs twice: where it differs from itself, nothing can be told. Raises

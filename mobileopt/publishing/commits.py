@@ -28,7 +28,7 @@ class Commits:
     _cache: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]], repr=False)
 
     def between(self, branch: str, older: str, newer: str) -> list[str] | None:
-        """Those after `older` up to `newer`, newest first; None where the branch lacks one."""
+        """The commits after `older` up to `newer`, newest first; None if one is not on it."""
         places = self._places(branch)
         if older not in places or newer not in places:
             return None

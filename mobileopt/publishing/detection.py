@@ -1,42 +1,63 @@
-"""The change points of what is published, and the steps asv's own pages show.
+"""The changes of what is published, and the steps asv's own pages show.
 
-One detector for the whole site: the Changes page, the marks in a graph, and through `steps` also
-asv's lists and its Regressions page.
+`mobileopt.history` judges them, as it does for the command line: what a graph holds goes there as
+lines on the commits of a branch, and comes back as changes at places in the graphs.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from asv.step_detect import detect_steps
 
+from mobileopt.accepted import Accepted
 from mobileopt.analyses import Analyses
-from mobileopt.changes import SeriesChange, SeriesKey, find_together
+from mobileopt.history import Change, Lines, judge
 from mobileopt.publishing.graphs import Array, Graph
+from mobileopt.run import Metric
+from mobileopt.series import Origin
+from mobileopt.store.entry import natural
+from mobileopt.variant import variant_of
 
 Step = tuple[int, int, float, float, float]
 """asv's: first revision, one after the last, level, least value, mean distance from the level."""
 
-# They follow from the machine, so that the same series of another machine has others.
-_MACHINE_FACTS = frozenset({"machine", "os", "cpu", "arch", "ram", "num_cpu"})
+
+@dataclass(frozen=True)
+class Placed:
+    """A change, and where it is drawn: its series in a graph and the first row at the new level."""
+
+    change: Change
+    graph: Graph
+    combination: int
+    row: int
 
 
 @dataclass(frozen=True, eq=False)
 class Detected:
-    """Change points by graph path and combination; an index is a position in its revisions."""
+    """Everything found in a store, newest first, and how much was looked at."""
 
-    changes: Mapping[tuple[str, int], list[SeriesChange]]
+    placed: Sequence[Placed]
+    series: int
+    machines: int
 
-    def of(self, graph: Graph, combination: int) -> list[SeriesChange]:
+    def of(self, graph: Graph, combination: int) -> list[Placed]:
         """Those of one series, oldest first."""
-        return self.changes.get((graph.path, combination), [])
+        found = self._by_series.get((graph.path, combination), [])
+        return sorted(found, key=lambda each: each.row)
+
+    @cached_property
+    def _by_series(self) -> dict[tuple[str, int], list[Placed]]:
+        found: dict[tuple[str, int], list[Placed]] = {}
+        for each in self.placed:
+            found.setdefault((each.graph.path, each.combination), []).append(each)
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,51 +87,48 @@ class SteppedGraph:
         return [list(steps(self.graph, index, self.detected)) for index in range(count)]
 
 
+@dataclass(frozen=True)
+class Branch:
+    """A branch's graphs and its commits, oldest first; `commits` by revision, `dates` in ms."""
+
+    graphs: Sequence[Graph]
+    every: tuple[str, ...]
+    commits: Mapping[int, str]
+    dates: Mapping[str, int]
+
+
 def detect(
-    where: Path, graphs: Sequence[Graph], report: Callable[[int, int], None] | None = None
+    where: Path,
+    branches: Sequence[Branch],
+    benchmarks: Mapping[str, Any],
+    accepted: Sequence[Accepted] = (),
+    repository: Path | None = None,
+    report: Callable[[int, int], None] | None = None,
 ) -> Detected:
-    """Find the change points of all series together.
-
-    `where` is the store's cache file; what was found the last time is kept beside it.
-    """
-    axis = np.unique(np.concatenate([np.empty(0, int), *(g.revisions for g in graphs)]))
-    series: dict[SeriesKey, Any] = {}
-    owners: dict[SeriesKey, tuple[Graph, int]] = {}
-    for graph in graphs:
-        for index, key in _keys(graph):
-            column = graph.values[:, index]
-            if has_level(column) and key not in owners:
-                on_axis = np.full(len(axis), np.nan)
-                on_axis[np.searchsorted(axis, graph.revisions)] = column
-                series[key], owners[key] = on_axis, (graph, index)
-    with Analyses(where.with_name(f"changes-{where.stem}.npz"), report) as analyses:
-        found = find_together(series, analyse_all=analyses)
-    changes: dict[tuple[str, int], list[SeriesChange]] = {}
-    for change in found:
-        graph, index = owners[change.key]
-        changes.setdefault((graph.path, index), []).append(_placed(change, axis, graph))
-    return Detected(changes)
-
-
-def has_level(column: Array) -> bool:
-    """Whether the detector takes these values: some, and all of them above 0."""
-    measured = column[~np.isnan(column)]
-    return bool(len(measured)) and bool((measured > 0).all())
+    """Find the changes of every branch; `where` keeps the analyses for the next time."""
+    placed: list[Placed] = []
+    machines: set[str] = set()
+    series = 0
+    with Analyses(where, report) as analyses:
+        for branch in branches:
+            parts = _parts(branch.graphs, benchmarks)
+            lines = _lines(branch, parts)
+            found = judge(lines, repository=repository, accepted=accepted, analyse_all=analyses)
+            placed += _placed(found, parts, {c: r for r, c in branch.commits.items()})
+            series += len(parts)
+            machines |= {origin.device for origin in parts}
+    return Detected(placed, series, len(machines))
 
 
 def steps(graph: Graph, index: int, detected: Detected) -> Iterator[Step]:
-    """One series between its change points."""
+    """One series between its changes."""
     column = graph.values[:, index]
-    measured = np.flatnonzero(~np.isnan(column))
-    if not len(measured):
-        return
-    if not has_level(column):
-        yield from _asv_steps(graph, column)
-        return
-    starts = [change.point.index for change in detected.of(graph, index)]
-    borders = [0, *np.searchsorted(measured, starts), len(measured)]
-    for start, stop in itertools.pairwise(borders):
+    measured = np.flatnonzero(np.isfinite(column))
+    starts = np.searchsorted(measured, [each.row for each in detected.of(graph, index)])
+    for start, stop in itertools.pairwise([0, *starts, len(measured)]):
         rows = measured[start:stop]
+        if not len(rows):
+            continue  # its series began in another graph, under another version of the system
         values = column[rows]
         level = float(np.median(values))
         first, last = graph.revisions[rows[0]], graph.revisions[rows[-1]]
@@ -118,31 +136,60 @@ def steps(graph: Graph, index: int, detected: Detected) -> Iterator[Step]:
         yield int(first), int(last) + 1, level, float(values.min()), spread
 
 
-def _asv_steps(graph: Graph, column: Array) -> list[Step]:
-    """Values of 0 and below have no ratio, which is what our detector looks for."""
-    revisions = graph.revisions.tolist()
-    if len(np.unique(column[~np.isnan(column)])) == 1:
-        # A noise of exactly 0 throughout; asv's detector takes half a second to say so.
-        measured = np.flatnonzero(~np.isnan(column))
-        value = float(column[measured[0]])
-        return [(revisions[measured[0]], revisions[measured[-1]] + 1, value, value, 0.0)]
-    return [
-        (revisions[left], revisions[right - 1] + 1, value, least, error)
-        for left, right, value, least, error in detect_steps(column.tolist())
-    ]
+Parts = Mapping[Origin, Sequence[tuple[Graph, int]]]
+"""The columns of graphs a series is made of: asv begins a new graph with each version of an OS,
+which is a thing to be found and not one to be hidden."""
 
 
-def _keys(graph: Graph) -> Iterator[tuple[int, SeriesKey]]:
-    """The same key on two machines is the same thing measured."""
-    settings = {name: graph.params[name] for name in graph.params if name not in _MACHINE_FACTS}
-    name = f"{graph.benchmark_name} {json.dumps(settings, sort_keys=True, default=str)}"
-    for index in range(graph.values.shape[1]):
-        yield index, SeriesKey(str(graph.params.get("machine")), f"{name} {index}")
+def _parts(graphs: Sequence[Graph], benchmarks: Mapping[str, Any]) -> Parts:
+    parts: dict[Origin, list[tuple[Graph, int]]] = {}
+    for graph in graphs:
+        benchmark = benchmarks[graph.benchmark_name]
+        for index, combination in enumerate(itertools.product(*benchmark["params"])):
+            if np.isfinite(graph.values[:, index]).any():
+                origin = _origin(graph, benchmark, combination)
+                parts.setdefault(origin, []).append((graph, index))
+    return parts
 
 
-def _placed(change: SeriesChange, axis: Array, graph: Graph) -> SeriesChange:
-    """With the index counted in the graph's own revisions."""
-    point = change.point
-    index = int(np.searchsorted(graph.revisions, axis[point.index]))
-    own = type(point)(index, point.before, point.after, point.confidence)
-    return SeriesChange(change.key, own, change.cause)
+def _origin(graph: Graph, benchmark: Mapping[str, Any], combination: Sequence[str]) -> Origin:
+    settings = {
+        name: str(natural(value))
+        for name, value in zip(benchmark["param_names"], combination, strict=True)
+    }
+    variant, rest = variant_of(settings)
+    metric = Metric(graph.benchmark_name, str(benchmark.get("unit", "")))
+    version, machine = str(benchmark.get("version")), str(graph.params["machine"])
+    rest = tuple(sorted(rest.items()))
+    return Origin(variant, machine, metric, version, graph.environment, rest)
+
+
+def _lines(branch: Branch, parts: Parts) -> Lines:
+    known = {commit: revision for revision, commit in branch.commits.items()}
+    axis = tuple(commit for commit in branch.every if commit in known)
+    place = {known[commit]: at for at, commit in enumerate(axis)}
+    places = {
+        graph.path: np.array([place.get(each, -1) for each in graph.revisions.tolist()])
+        for graph in branch.graphs
+    }
+    values: dict[Origin, Array] = {}
+    for origin, columns in parts.items():
+        line = values[origin] = np.full(len(axis), np.nan)
+        for graph, index in columns:
+            column, at = graph.values[:, index], places[graph.path]
+            has = np.isfinite(column) & (at >= 0)
+            line[at[has]] = column[has]
+    dates = {commit: datetime.fromtimestamp(branch.dates[commit] / 1000, UTC) for commit in axis}
+    return Lines(values, axis, dates, branch.every)
+
+
+def _placed(
+    found: Sequence[Change], parts: Parts, revisions: Mapping[str, int]
+) -> Iterator[Placed]:
+    for change in found:
+        revision = revisions[change.first_after]
+        for graph, index in parts[change.origin]:
+            row = int(np.searchsorted(graph.revisions, revision))
+            if row < len(graph.revisions) and graph.revisions[row] == revision:
+                yield Placed(change, graph, index, row)
+                break

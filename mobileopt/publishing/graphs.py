@@ -35,7 +35,8 @@ class Graph:
 
     `params` is what asv names the graph by; `columns` has an array of shape (revisions,
     combinations) for each of COLUMNS, NaN where nothing was measured. `sources` are the result
-    files behind it as (row, index of the table's header).
+    files behind it as (row, index of the table's header), `environment` the store's name for
+    what the newest was run in.
     """
 
     benchmark_name: str
@@ -44,6 +45,7 @@ class Graph:
     revisions: Array
     columns: Mapping[str, Array]
     sources: Array
+    environment: str = ""
 
     @cached_property
     def path(self) -> str:
@@ -157,7 +159,8 @@ def _graph(
     if len(starts) < len(revisions):
         columns = _merged(columns, starts)
     name, is_scalar = str(benchmark["name"]), not benchmark["params"]
-    return Graph(name, params, is_scalar, revisions[starts], columns, sources)
+    environment = table.headers[sources[1, -1]]["environment"]
+    return Graph(name, params, is_scalar, revisions[starts], columns, sources, environment)
 
 
 def _cells(table: Table, benchmark: Mapping[str, Any], rows: Array) -> Array:

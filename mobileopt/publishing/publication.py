@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache as cache_of_function
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from asv.plugins.git import Git
 
+from mobileopt import accepted
 from mobileopt.errors import InputError, StoreError
-from mobileopt.publishing import commits, graphs
+from mobileopt.publishing import commits, doubts, graphs
 from mobileopt.publishing.commits import Commits
-from mobileopt.publishing.detection import Detected, detect
+from mobileopt.publishing.detection import Branch, Detected, detect
+from mobileopt.publishing.doubts import Doubt
 from mobileopt.publishing.graphs import Graph, Place
 from mobileopt.store import cache, files
 from mobileopt.store.store import MACHINE
 from mobileopt.store.table import Table
+
+
+@dataclass(frozen=True)
+class Source:
+    """A result file: its path below the store, and what stands above its results."""
+
+    path: str
+    header: Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +52,7 @@ class Publication:
     machines: Mapping[str, Mapping[str, Any]]
     revisions: Mapping[str, int]
     dates: Mapping[str, int]
-    table: Table
+    sources: list[Source]
     messages: list[str]
 
     def group(self, benchmark: str) -> list[Graph]:
@@ -63,13 +76,34 @@ class Publication:
 
     @cached_property
     def detected(self) -> Detected:
-        """The change points of all series."""
+        """The changes of all series."""
         return self.detect()
 
     def detect(self, report: Callable[[int, int], None] | None = None) -> Detected:
-        """Find the change points now, with a report of the progress."""
-        self.__dict__["detected"] = detect(cache.location(self.root), self.graphs, report)
+        """Find the changes now, with a report of the progress."""
+        where = cache.location(self.root)
+        repository = Path(self.repo._path)
+        self.__dict__["detected"] = detect(
+            where.with_name(f"changes-{where.stem}.npz"),
+            [self._branch(name) for name in self.commits.branches],
+            self.benchmarks,
+            accepted.read(repository / accepted.FILE),
+            repository,
+            report,
+        )
         return self.detected
+
+    @cached_property
+    def doubts(self) -> dict[str, list[Doubt]]:
+        """The runs that were not valid, by the path of their result file."""
+        where = cache.location(self.root)
+        paths = [source.path for source in self.sources]
+        return doubts.read(self.root, paths, where.with_name(f"doubts-{where.stem}.json"))
+
+    def _branch(self, name: str) -> Branch:
+        graphs = [graph for graph in self.graphs if graph.params["branch"] == name]
+        every = tuple(reversed(self.commits.branches[name]))
+        return Branch(graphs, every, self.hashes, self.dates)
 
 
 def load(
@@ -85,7 +119,7 @@ def load(
         raise StoreError(f"{root} is not a folder of results")
     if not isinstance(repo, Git):
         raise InputError(f"the site needs a git repository; {conf.repo} is none")
-    names = [repo.get_branch_name(branch) for branch in conf.branches]
+    names = [str(repo.get_branch_name(branch)) for branch in conf.branches]
     history = commits.read(Path(repo._path), names)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", files.StoreWarning)
@@ -93,7 +127,7 @@ def load(
         table = cache.load(root, cache.paths(root))
         usable = _usable(table, machines, only)
     messages = [str(each.message) for each in caught]
-    settings = {index: _settings(table.headers[index]) for index in usable}
+    settings = {index: _settings(table.headers[index]["settings"]) for index in usable}
     values = _values(settings.values())
     places = _places(table, settings, history, messages)
     found = list(graphs.build(table, benchmarks, _completed(places, values)))
@@ -110,7 +144,10 @@ def load(
         {str(machine["machine"]): machine for machine in machines.values()},
         {commit: history.numbers[commit] for commit in known},
         {commit: dates[commit] for commit in known},
-        table,
+        [
+            Source(each[0], header)
+            for each, header in zip(table.identities, table.headers, strict=True)
+        ],
         messages,
     )
 
@@ -138,17 +175,20 @@ def _usable(
         machine = machines.get(identity[0].partition("/")[0])
         if machine is None or (only is not None and header["commit"] not in only):
             continue
-        if header["params"].get("machine") == machine["machine"]:
+        if _settings(header["settings"])["machine"] == machine["machine"]:
             usable.append(index)
         else:
             files.warn(f"{identity[0]} was skipped: it is not of machine {machine['machine']!r}")
     return usable
 
 
-def _settings(header: Mapping[str, Any]) -> dict[str, Any]:
-    # As asv: null is '', and environment variables have a prefix of their own.
-    params = {name: "" if value is None else value for name, value in header["params"].items()}
-    return params | {f"env-{name}": value for name, value in header["env_vars"].items()}
+@cache_of_function
+def _settings(text: str) -> Mapping[str, Any]:
+    """What asv tells graphs apart by: null is '', environment variables have a prefix."""
+    params, variables = json.loads(text)
+    settings = {name: "" if value is None else value for name, value in params.items()}
+    settings |= {f"env-{name}": value for name, value in variables.items()}
+    return MappingProxyType({"machine": None} | settings)
 
 
 def _values(settings: Iterable[Mapping[str, Any]]) -> dict[str, set[Any]]:
@@ -164,7 +204,7 @@ def _in_order(values: set[Any]) -> list[Any]:
 
 
 def _places(
-    table: Table, settings: Mapping[int, dict[str, Any]], commits: Commits, messages: list[str]
+    table: Table, settings: Mapping[int, Mapping[str, Any]], commits: Commits, messages: list[str]
 ) -> list[Place]:
     places: list[Place] = []
     branches = commits.branches_by_commit()
@@ -174,7 +214,7 @@ def _places(
         if not found:
             names = ", ".join(commits.branches)
             messages.append(f"Couldn't find {commit[:8]} in branches ({names})")
-        places += [(index, commits.numbers[commit], params | {"branch": name}) for name in found]
+        places += [(index, commits.numbers[commit], {**params, "branch": name}) for name in found]
     return places
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import asv
 from asv.benchmarks import Benchmarks
@@ -45,7 +45,7 @@ def publish(
     """
     html = Path(conf.html_dir)
     report("Reading the repository and the results")
-    repo = get_repo(conf)
+    repo = cast(Any, get_repo(conf))
     if pull:
         repo.pull()
     contents = publication.load(conf, repo, _benchmarks(conf))

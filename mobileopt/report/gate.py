@@ -12,8 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mobileopt.gate.finding import UNITS, Finding, Outcome, Result, amount
-from mobileopt.report.units import bytes_, milliseconds
+from mobileopt.gate.finding import Finding, Outcome, Result, amount
+from mobileopt.report.units import quantity
+
+MANY = 60
+"""Rows above which the terminal leaves out what is ok; the other outputs never do."""
 
 HEADINGS = ("benchmark", "of", "base", "head", "worse by", "outcome")
 WORDS: dict[Outcome, str] = {
@@ -41,35 +44,28 @@ def cells(finding: Finding) -> tuple[str, ...]:
     return (
         finding.metric,
         finding.subject,
-        quantity(finding.base, UNITS.get(finding.metric, "")),
-        quantity(finding.head, UNITS.get(finding.metric, "")),
+        quantity(finding.base, finding.unit),
+        quantity(finding.head, finding.unit),
         "unknown" if math.isnan(finding.ratio) else amount(finding),
         WORDS[finding.outcome] + (f": {finding.reason}" if finding.reason else ""),
     )
 
 
-def quantity(value: float, unit: str) -> str:
-    """A value as people read it in its unit."""
-    if math.isnan(value):
-        return "unknown"
-    if unit == "seconds":
-        return milliseconds(value)
-    if unit == "bytes":
-        # A file that grew by bytes must not look as if it had not.
-        return bytes_(value) if value < 1000 else f"{bytes_(value)} ({value:,.0f})"
-    return f"{value:.4g} {unit}".strip()
-
-
 def show(result: Result, console: Console) -> None:
     """Print the table, what was skipped, the notes and the result in one sentence."""
-    table = Table(title=f"{result.base[:8]} against {result.head[:8]}", title_justify="left")
+    table = Table(title=Text(result.title), title_justify="left")
     for heading in HEADINGS:
         table.add_column(heading, overflow="fold")
-    for finding in in_order(result):
+    shown = in_order(result)
+    if len(shown) > MANY:
+        shown = [each for each in shown if each.outcome != "ok"]
+    for finding in shown:
         *others, outcome = cells(finding)
         table.add_row(*map(Text, others), Text(outcome, _COLOURS[finding.outcome]))
-    if result.findings:
+    if shown:
         console.print(table)
+    if len(shown) < len(result.findings):
+        console.print(f"{len(result.findings) - len(shown)} more are ok", style="green")
     for name, reason in result.skipped.items():
         console.print(f"not compared: {name}: {reason}", style="dim", markup=False)
     for note in result.notes:
@@ -84,13 +80,9 @@ def dump(result: Result) -> str:
         "exit_code": result.exit_code,
         "sentence": result.sentence,
         "verdict": ("nothing worse", "worse", "cannot tell")[result.exit_code],
-        "findings": [asdict(each) | _texts(each) for each in in_order(result)],
+        "findings": [asdict(each) | {"exact": each.exact} for each in in_order(result)],
     }
     return json.dumps(_plain(document), allow_nan=False)
-
-
-def _texts(finding: Finding) -> dict[str, Any]:
-    return {"unit": UNITS.get(finding.metric, ""), "exact": finding.exact}
 
 
 def _plain(value: Any) -> Any:

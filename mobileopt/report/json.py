@@ -38,11 +38,15 @@ def _variant(row: Row) -> dict[str, Any]:
     return {
         "variant": str(made.variant),
         "recipe": str(row.recipe),
+        "memory": str(row.memory),
+        "name": row.name,
         "latency_seconds": row.latency,
         "latency_low": row.low,
         "latency_high": row.high,
         "against_baseline": row.against_baseline and _comparison(row.against_baseline),
         "settled": row.settled,
+        "page_faults": row.page_faults,
+        "allocations": row.allocations and asdict(row.allocations),
         "size_bytes": made.size,
         "sha256": made.sha256,
         "engine": made.engine,
@@ -57,8 +61,8 @@ def _variant(row: Row) -> dict[str, Any]:
 def _step(step: Step) -> dict[str, Any]:
     return {
         "slot": step.slot,
-        "before": str(step.before),
-        "after": str(step.after),
+        "before": step.names[0],
+        "after": step.names[1],
         "comparison": _comparison(step.comparison),
     }
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from mobileopt.gate.finding import Result
+from mobileopt.history import Change
+from mobileopt.report import changes as history
 from mobileopt.report import gate
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&-])")
@@ -15,7 +17,7 @@ _SIGNS = ("✅", "❌", "❓")
 def check(result: Result) -> str:
     """The gate's result: a sentence, a table, what was not compared, the notes."""
     lines = [f"### {_SIGNS[result.exit_code]} {escape(result.sentence)}", ""]
-    lines += [f"{result.base[:8]} against {result.head[:8]}, {result.seconds:.0f} s", ""]
+    lines += [f"{escape(result.title)}, {result.seconds:.0f} s", ""]
     if result.findings:
         rows = (gate.cells(each) for each in gate.in_order(result))
         lines += [*table(gate.HEADINGS, rows), ""]
@@ -25,6 +27,13 @@ def check(result: Result) -> str:
     ]
     lines += [f"- {escape(note)}" for note in result.notes]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def changes(found: Sequence[Change]) -> str:
+    """The changes of a store as a table."""
+    if not found:
+        return "No changes.\n"
+    return "\n".join(table(history.HEADINGS, map(history.cells, found))) + "\n"
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -37,17 +37,20 @@ def _variants(verdicts: Verdicts) -> Table:
         title_justify="left",
     )
     table.add_column("recipe", no_wrap=True)
-    for heading in ("latency", "interval", "speed", "interval", "size", "SQNR", "top-1"):
+    headings = ["latency", "interval", "speed", "interval", "size", "SQNR", "top-1"]
+    counted = any(row.allocations for row in verdicts.rows)
+    headings += ["page faults", "allocations"] if counted else []
+    for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in verdicts.rows:
-        table.add_row(*_cells(row))
+        table.add_row(*_cells(row), *(_counts(row) if counted else []))
     return table
 
 
 def _cells(row: Row) -> list[Text | str]:
     made = row.artifact
     return [
-        str(row.recipe),
+        row.name,
         milliseconds(row.latency) + ("" if row.settled else " ~"),
         _interval(row.low, row.high, milliseconds),
         *_speed(row.against_baseline),
@@ -55,6 +58,11 @@ def _cells(row: Row) -> list[Text | str]:
         decibels(made.fidelity.noise),
         f"{made.fidelity.top1_agreement:.0%}",
     ]
+
+
+def _counts(row: Row) -> list[str]:
+    faults = "n/a" if row.page_faults is None else f"{row.page_faults:,.0f}"
+    return [faults, "n/a" if row.allocations is None else f"{row.allocations.count:,}"]
 
 
 def _speed(comparison: Comparison | None) -> list[Text | str]:
@@ -90,9 +98,8 @@ def _steps(verdicts: Verdicts) -> Table:
 
 
 def _step_cells(step: Step) -> list[Text | str]:
-    words = f"{getattr(step.before, step.slot)} to {getattr(step.after, step.slot)}"
     found = step.comparison
-    return [words, str(step.before), str(step.after), *_speed(found), _verdict(found)]
+    return [" to ".join(step.words), *step.names, *_speed(found), _verdict(found)]
 
 
 def _verdict(comparison: Comparison) -> Text:

@@ -17,7 +17,13 @@ from mobileopt.report.units import EXACT, bytes_
 from mobileopt.tuning.candidates import Candidate, Limit, Limits
 from mobileopt.tuning.race import Result, Rules, Standing
 
-_COLOURS = {"best": "bold green", "tied": "green", "slower": "dim", "unclear": "yellow"}
+_COLOURS = {
+    "best": "bold green",
+    "tied": "green",
+    "slower": "dim",
+    "behind": "dim",
+    "unclear": "yellow",
+}
 
 
 @dataclass(frozen=True)
@@ -112,11 +118,13 @@ def _choice(model: str, result: Result, rules: Rules) -> str:
             f"{rules.threshold:.0%}"
         )
     if open_:
-        first += f"; not told apart from {', '.join(each.candidate.name for each in open_)}"
+        others = ", ".join(each.candidate.name for each in open_)
+        first += f"; not told apart from {others if len(open_) <= 3 else f'{len(open_)} others'}"
     return f"{first}.{_END.get(result.end, '')}"
 
 
 _END = {
+    "effort": " It ended when its share of an exhaustive search's time was used.",
     "budget": " The budget was spent before the search was done.",
     "interrupted": " Stopped early: this is what was known.",
 }
@@ -146,7 +154,7 @@ def _table(tuning: Tuning, result: Result) -> Table:
     )
     table.add_column("", justify="right")
     table.add_column("recipe", no_wrap=True)
-    for heading in ("time to best", "interval", "SQNR", "size", "launches", "samples"):
+    for heading in ("relative time", "interval", "SQNR", "size", "launches", "samples"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("what became of it")
     for rank, standing in enumerate(result.standings, start=1):
@@ -184,7 +192,8 @@ def _times(log_ratio: float) -> str:
 def _story(standing: Standing, rules: Rules) -> str:
     if standing.drop is not None:
         drop = standing.drop
-        return f"dropped after launch {drop.launch}: {_slower(drop.interval)} {drop.against}"
+        where = "" if drop.certain else ", in the slower half"
+        return f"dropped after launch {drop.launch}{where}: {_slower(drop.interval)} {drop.against}"
     return {
         "best": "best",
         "tied": f"ties with the fastest within {rules.threshold:.0%}",
@@ -218,6 +227,7 @@ def _standing(standing: Standing) -> dict[str, Any]:
             "after_launch": drop.launch,
             "against": drop.against,
             "ratio": _interval(drop.interval),
+            "certain": drop.certain,
         },
         "failed": standing.reason,
     }

@@ -23,6 +23,18 @@ def bytes_(count: float) -> str:
     return f"{count:.0f} B"
 
 
+def quantity(value: float, unit: str) -> str:
+    """A value as people read it in its unit: ``3.91 MB (3,912,647)``, ``1.2e-05 ratio``."""
+    if math.isnan(value):
+        return "unknown"
+    if unit == "seconds":
+        return milliseconds(value)
+    if unit == "bytes":
+        # A file that grew by some bytes must not look as if it had not.
+        return bytes_(value) if value < 1000 else f"{bytes_(value)} ({value:,.0f})"
+    return f"{value:.4g} {unit}".strip()
+
+
 def sqnr(noise: float) -> float:
     """Signal to quantization noise in decibels of a relative rms error; infinite for none."""
     return -20 * math.log10(noise) if noise > 0 else math.inf

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 
 from mobileopt.artifact import Input
-from mobileopt.errors import MeasurementError
+from mobileopt.errors import CapabilityError, MeasurementError
 from mobileopt.run import LATENCY, Measurement, Metric, Plan
 from mobileopt.runners import SEGMENTATION_FAULT, Outcome, Symptom, failure
 
@@ -41,8 +41,13 @@ _TOTAL = re.compile(r"Model executed successfully (\d+) time\(s\) in ([\d.]+(?:e
 
 
 def command(program: str, model: str, inputs: Sequence[Input], plan: Plan) -> list[str]:
-    """The command line, of flags every version knows; the program makes its own inputs."""
+    """The command line, of flags every version knows; the program makes its own inputs.
+
+    Raises CapabilityError for a plan with the caching allocator, which is PyTorch's.
+    """
     del inputs  # their shapes are in the model
+    if plan.caching_allocator:
+        raise CapabilityError(f"{NAME} has no caching allocator")
     return [
         program,
         f"--model_path={model}",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from mobileopt.conditions import environment
+from mobileopt.conditions import HARNESS, HOST, Memory, environment
 from mobileopt.errors import MeasurementError, ProcessDiedError
 
 PATIENCE = 600.0
@@ -22,29 +22,76 @@ PATIENCE = 600.0
 
 @dataclass(frozen=True)
 class Times:
-    """Wall and CPU seconds of consecutive forward passes."""
+    """Wall and CPU seconds of consecutive forward passes, and the page faults a pass took."""
 
     wall: tuple[float, ...]
     cpu: tuple[float, ...]
+    page_faults: float = 0.0
+
+
+@dataclass(frozen=True)
+class Conditioned:
+    """An artifact under another memory condition than a host's usual one."""
+
+    folder: Path
+    memory: Memory
+
+
+@dataclass(frozen=True)
+class Allocations:
+    """Requests for memory of one forward pass, and their bytes together."""
+
+    count: int
+    bytes: int
 
 
 @dataclass(frozen=True)
 class Program:
-    """A process that answers as `mobileopt.execution` does, for what is no artifact.
+    """A process that answers as `mobileopt.execution` does, for more than one artifact or other.
 
-    It runs `argv` and imports mobileopt from `checkout`. One process may serve several
-    benchmarks: `ask` is added to each request and says which of them is meant.
+    It runs `argv`, with the mobileopt of `checkout` if that is given. One process may serve
+    several benchmarks: `ask` is added to each request and says which of them is meant.
     """
 
     name: str
     argv: tuple[str, ...]
-    checkout: Path
+    checkout: Path | None = None
     ask: tuple[tuple[str, str], ...] = ()
 
 
-def command(folder: Path) -> list[str]:
-    """The argv of a process that serves the artifact in `folder`."""
-    return [sys.executable, "-m", "mobileopt.execution", str(folder.resolve())]
+Served = Path | Conditioned | Program
+"""What a process can serve: an artifact in its folder, usually."""
+
+
+def _name(what: Served) -> str:
+    if isinstance(what, Program):
+        return what.name
+    return f"{what.folder} {what.memory}" if isinstance(what, Conditioned) else str(what)
+
+
+def _start(what: Served) -> tuple[Sequence[str], dict[str, str]]:
+    """The argv and the environment of the process."""
+    if isinstance(what, Program):
+        return what.argv, environment(what.checkout)
+    given = what if isinstance(what, Conditioned) else Conditioned(what, HOST)
+    argv = [*command(given.folder), f"--input={given.memory.input}"]
+    return argv, environment(memory=given.memory)
+
+
+def command(*folders: Path) -> list[str]:
+    """The argv of a process that serves the artifacts in `folders`."""
+    return [sys.executable, "-m", "mobileopt.execution", *(str(each.resolve()) for each in folders)]
+
+
+def together(name: str, folders: Sequence[Path]) -> list[Program]:
+    """A program for each artifact, all of them served by one process: one import of torch.
+
+    It is this mobileopt's, also where another one lies in the current folder.
+    """
+    python, *rest = command(*folders)
+    argv = (python, "-P", *rest)
+    asks = [(("artifact", str(at)),) for at in range(len(folders))]
+    return [Program(name, argv, HARNESS, ask) for ask in asks]
 
 
 class Worker:
@@ -54,18 +101,18 @@ class Worker:
     are the wall seconds of the passes it warmed up with, once it is ready.
     """
 
-    def __init__(self, what: Path | Program, patience: float = PATIENCE) -> None:
+    def __init__(self, what: Served, patience: float = PATIENCE) -> None:
         self.warmup: tuple[float, ...] = ()
-        self._what = what
-        self._name = what.name if isinstance(what, Program) else str(what)
+        self._name = _name(what)
         self._patience = patience
+        argv, conditions = _start(what)
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in __exit__
         self._process = subprocess.Popen(
-            what.argv if isinstance(what, Program) else command(what),
+            argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=environment(what.checkout if isinstance(what, Program) else None),
+            env=conditions,
             text=True,
         )
 
@@ -99,15 +146,26 @@ class Worker:
         `ask` says which benchmark, where the process serves several. Raises ProcessDiedError
         when the process dies on the way, MeasurementError when it falls silent.
         """
+        told = self._answer({"samples": count, "seconds": seconds} | ask)
+        faults = float(told.get("page_faults", 0))  # a program need not count them
+        return Times(_numbers(told["wall"]), _numbers(told["cpu"]), faults)
+
+    def allocations(self) -> Allocations:
+        """Count what one forward pass asks the allocator for; ask for no times after that.
+
+        Raises as `sample` does.
+        """
+        told = self._answer({"allocations": True})
+        return Allocations(int(told["count"]), int(told["bytes"]))
+
+    def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
         try:
-            request = {"samples": count, "seconds": seconds} | ask
-            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.write(json.dumps(asked) + "\n")
             self._process.stdin.flush()
         except OSError as error:
             raise self._died() from error
-        answer = self._read()
-        return Times(_numbers(answer["wall"]), _numbers(answer["cpu"]))
+        return self._read()
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None

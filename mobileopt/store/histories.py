@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mobileopt.errors import InputError
 from mobileopt.run import Metric
 from mobileopt.series import Origin, Point, Series
 from mobileopt.store.frame import FIXED
-from mobileopt.variant import SLOTS, Recipe, Variant
+from mobileopt.variant import variant_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +57,7 @@ def _origin(row: Mapping[str, Any]) -> Origin:
         for name, value in row.items()
         if name not in FIXED and value is not None and value == value  # noqa: PLR0124 - not NaN
     }
-    variant, rest = _variant(settings)
+    variant, rest = variant_of(settings)
     return Origin(
         variant,
         row["machine"],
@@ -67,22 +66,6 @@ def _origin(row: Mapping[str, Any]) -> Origin:
         row["environment"],
         tuple(sorted(rest.items())),
     )
-
-
-def _variant(settings: dict[str, str]) -> tuple[Variant | None, dict[str, str]]:
-    """The variant that parameters name, and the other parameters."""
-    for names in (("variant",), ("model", "recipe"), ("model", *SLOTS)):
-        if not set(names) <= settings.keys():
-            continue
-        model, *words = (settings[name] for name in names)
-        try:
-            variant = (
-                Variant(model, Recipe.parse("-".join(words))) if words else Variant.parse(model)
-            )
-        except InputError:
-            continue  # the parameters of somebody else's benchmark
-        return variant, {name: settings[name] for name in settings.keys() - set(names)}
-    return None, settings
 
 
 def _point(row: Mapping[str, Any]) -> Point:

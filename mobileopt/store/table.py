@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,8 +39,9 @@ CELL_DTYPES = {
 }
 
 
-Raw = tuple[str, dict[str, Any], int, list[int | None] | None]
-"""A row as it was read: its benchmark, columns by name, number of cells, the cells' times."""
+Raw = tuple[str, str, dict[str, Any], int, list[int | None] | None]
+"""A row as it was read: its benchmark, parameters as JSON, columns by name, number of cells, the
+cells' times."""
 _SOURCES = {
     "value": "result",
     "ci_low": "stats_ci_99_a",
@@ -49,6 +50,10 @@ _SOURCES = {
     "q_75": "stats_q_75",
     "n": "stats_repeat",
 }
+
+
+_TOGETHER = 256
+"""Files whose columns are joined at once: small arrays take more memory than their numbers."""
 
 
 @dataclass
@@ -92,6 +97,7 @@ class Builder:
         self._sizes: dict[str, int] = {}
         self._rows: list[tuple[int, ...]] = []
         self._cells: dict[str, list[Array]] = {name: [] for name in CELL_DTYPES}
+        self._done: dict[str, list[Array]] = {name: [] for name in CELL_DTYPES}
         self._samples: list[Array] = []
 
     def add(self, root: Path, path: Path) -> None:
@@ -111,17 +117,25 @@ class Builder:
         for name, values in document["results"].items():
             row = dict(zip(columns, values, strict=False))
             try:
-                raws.append((name, row, self._size(row), times.get(name)))
+                axes = json.dumps(row.get("params") or [])
+                raws.append((name, axes, row, self._size(axes, row), times.get(name)))
             except StoreError as error:
                 files.warn(f"{name} of {path} was skipped: {error}")
         self._add_rows(raws, path)
+        if len(self._identities) % _TOGETHER == 0:
+            for name, arrays in self._cells.items():
+                self._done[name].append(np.concatenate([np.empty(0, CELL_DTYPES[name]), *arrays]))
+                arrays.clear()
 
     def table(self) -> Table:
-        """What was gathered."""
+        """What was gathered; it is handed over, and the builder is empty after it."""
         rows = np.array(self._rows, "i4").reshape(-1, len(ROW_DTYPES))
+        # Column by column: a store of thousands of files would be in memory twice otherwise.
         cells = {
-            name: np.concatenate([np.empty(0, CELL_DTYPES[name]), *arrays])
-            for name, arrays in self._cells.items()
+            name: np.concatenate(
+                [np.empty(0, dtype), *self._done.pop(name), *self._cells.pop(name)]
+            )
+            for name, dtype in CELL_DTYPES.items()
         }
         return Table(
             self._identities,
@@ -132,12 +146,11 @@ class Builder:
             np.concatenate([np.empty(0), *self._samples]),
         )
 
-    def _size(self, row: dict[str, Any]) -> int:
+    def _size(self, axes: str, row: dict[str, Any]) -> int:
         # The same parameters stand in thousands of files: each is checked once.
-        text = json.dumps(row.get("params") or [])
-        size = self._sizes.get(text)
+        size = self._sizes.get(axes)
         if size is None:
-            size = self._sizes[text] = math.prod(map(len, documents.parse_axes(row.get("params"))))
+            size = self._sizes[axes] = math.prod(map(len, documents.parse_axes(row.get("params"))))
         documents.check_lengths(row, size)
         return size
 
@@ -157,8 +170,8 @@ class Builder:
         for name, column in columns.items():
             self._cells[name].append(column)
         self._samples.append(samples)
-        for name, row, size, _ in raws:
-            identity = (name, row.get("version") or "", json.dumps(row.get("params") or []))
+        for name, axes, row, size, _ in raws:
+            identity = (name, row.get("version") or "", axes)
             texts = (self._texts.setdefault(str(each), len(self._texts)) for each in identity)
             self._rows.append((len(self._headers) - 1, *texts, size))
 
@@ -206,9 +219,8 @@ def _header(document: dict[str, Any]) -> dict[str, Any]:
     date: Any = document.get("date")
     env_vars: Any = document.get("env_vars")
     return {
-        # What asv names a graph by, whole.
-        "params": params,
-        "env_vars": cast("dict[str, Any]", env_vars) if isinstance(env_vars, dict) else {},
+        # What asv names a graph by, whole, and as a text: thousands of files have the same.
+        "settings": json.dumps([params, env_vars if isinstance(env_vars, dict) else {}]),
         "commit": document["commit_hash"],
         "date": int(date) if documents.is_time(date) else 0,
         "environment": str(document.get("env_name") or ""),
@@ -222,7 +234,7 @@ def _cell_columns(raws: list[Raw]) -> tuple[dict[str, Array], Array]:
     lists: dict[str, list[Any]] = {name: [] for name in _SOURCES.values()}
     starts: list[int] = []
     samples: list[list[float]] = []
-    for _, row, size, times in raws:
+    for _, _, row, size, times in raws:
         for name, values in lists.items():
             values.extend(row.get(name) or [None] * size)
         start = int(row.get("started_at") or 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,14 +28,14 @@ class Track:
 
     folders: Mapping[str, Path]
     plan: SessionPlan
-    deadline: float | None = None
+    deadline: float = math.inf
     on_round: Callable[[], None] = lambda: None
     on_heat: Callable[[Race], None] = lambda race: None
 
     @property
     def out_of_time(self) -> bool:
         """Whether the deadline has passed."""
-        return self.deadline is not None and time.monotonic() >= self.deadline
+        return time.monotonic() >= self.deadline
 
 
 @dataclass
@@ -83,7 +84,7 @@ def _add(heat: _Heat, names: Sequence[str], plan: SessionPlan, track: Track) -> 
     folders = {name: track.folders[name] for name in names}
     while folders:
         try:
-            record = measure.session(folders, plan, track.on_round)
+            record = measure.session(folders, plan, track.on_round, until=track.deadline)
         except ProcessDiedError as error:
             died = next(name for name, folder in folders.items() if str(folder) == error.name)
             heat.failed[died] = error.reason

@@ -3,10 +3,12 @@
 The method is racing: all candidates run side by side, one that the samples show to be behind is
 dropped at once, and those left get the next launch (Maron and Moore, Hoeffding Races, NIPS 6,
 1994; Birattari, Stützle, Paquete and Varrentrapp, A Racing Algorithm for Configuring
-Metaheuristics, GECCO 2002, who use rank statistics over blocks as is done here). The looks lie
-further and further apart, as the rungs of successive halving do (Jamieson and Talwalkar,
-Non-stochastic Best Arm Identification and Hyperparameter Optimization, AISTATS 2016), but nobody
-is dropped for being in the slower half alone: the fastest variants often differ by less than noise.
+Metaheuristics, GECCO 2002, who use rank statistics over blocks as is done here). Many candidates
+that nobody can tell apart would make a race as long as an exhaustive search. So at every look,
+each at twice the launches of the one before, at most half of them stay, as in successive halving
+(Jamieson and Talwalkar, Non-stochastic Best Arm Identification and Hyperparameter Optimization,
+AISTATS 2016); but who seems as fast as the leader is never halved away. The race ends when
+nobody left can be faster than the leader by more than the threshold.
 """
 
 from __future__ import annotations
@@ -28,8 +30,10 @@ from mobileopt.tuning.evidence import Heat
 ALPHA = 0.05
 """Probability with which a race may drop a candidate no slower than the leader, over all looks."""
 
-End = Literal["one left", "tie", "launches", "budget", "interrupted"]
-Place = Literal["best", "tied", "unclear", "slower", "failed", "unmeasured"]
+End = Literal["one left", "settled", "effort", "launches", "budget", "interrupted"]
+Place = Literal["best", "tied", "unclear", "behind", "slower", "failed", "unmeasured"]
+
+_FEWEST = 2  # launches' worth of everything that a race may take, however few are planned
 
 
 @dataclass(frozen=True)
@@ -37,21 +41,25 @@ class Rules:
     """How a race is run.
 
     `threshold` is the relative difference that matters, `launches` how many any candidate gets at
-    most, `together` how many processes may live at a time, the reference among them. Without
-    `eliminate` everything is measured to the end: the exhaustive search. `seed` draws the batches.
-    Raises InputError for a rule that makes no race.
+    most, `together` how many processes may live at a time, the reference among them. `effort` is
+    the share of an exhaustive search's measuring time a race may take, judged by its first launch.
+    Without `eliminate` everything is measured to the end: the exhaustive search. `seed` draws the
+    batches. Raises InputError for a rule that makes no race.
     """
 
     threshold: float = 0.03
     launches: int = 12
     together: int = 8
     alpha: float = ALPHA
+    effort: float = 0.25
     eliminate: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold < 1:
             raise InputError(f"threshold {self.threshold:g} is not between 0 and 1")
+        if not 0 < self.effort <= 1:
+            raise InputError(f"effort {self.effort:g} is not a share above 0, at most 1")
         for name, value, least in (("launches", self.launches, 1), ("together", self.together, 2)):
             if value < least:
                 raise InputError(f"{name} {value} is not at least {least}")
@@ -63,14 +71,14 @@ class Rules:
 
     @cached_property
     def looks(self) -> tuple[int, ...]:
-        """The launches after which the race is judged: 1, 2, 3, 4, 6, 8, 12, 16, ... and the last.
+        """The launches after which the race is judged: 1, 2, 4, 8, 16, ... and the last.
 
-        The first three see only who is far behind (`evidence.compare`); a tie takes four.
+        The first two see only who is far behind (`evidence.compare`); to be settled takes four.
         """
         if not self.eliminate:
             return (self.launches,)
-        planned = {base * 2**power for base in (2, 3) for power in range(self.launches)} | {1}
-        return tuple(sorted({each for each in planned if each < self.launches} | {self.launches}))
+        doubled = [2**power for power in range(self.launches.bit_length())]
+        return (*(each for each in doubled if each < self.launches), self.launches)
 
     def share(self, launches: int) -> float:
         """The error rate of the first look at or after so many launches."""
@@ -89,20 +97,25 @@ class Ask:
 
 @dataclass(frozen=True)
 class Drop:
-    """After which launch a candidate was dropped, and its log ratio to the leader of then."""
+    """After which launch a candidate was dropped, and its log ratio to the leader of then.
+
+    One that is `certain` was shown to be slower by more than the threshold; any other was only
+    in the slower half.
+    """
 
     launch: int
     against: str
     interval: Interval
+    certain: bool = True
 
 
 @dataclass(frozen=True)
 class Standing:
     """A candidate at the end: its place, and its log ratio to the best with an interval.
 
-    `tied` candidates are within the threshold of the fastest, `unclear` ones neither within it
-    nor shown to be slower. `launches` and `samples` say how much was measured of it, in
-    `seconds`; `reason` why it failed.
+    `tied` candidates are within the threshold of the fastest and `slower` ones shown to be slower;
+    `behind` were dropped for being in the slower half and `unclear` are all others. `launches` and
+    `samples` say how much was measured of it, in `seconds`; `reason` why it failed.
     """
 
     candidate: Candidate
@@ -180,9 +193,11 @@ class Race:
             return "one left"
         if len(self.heats) >= self.rules.launches or not self.running:
             return "launches"
-        if self.rules.eliminate and len(self.heats) in self.rules.looks and self._all_tied():
-            return "tie"
-        return None
+        if not self.rules.eliminate or not self.heats:
+            return None
+        if len(self.heats) in self.rules.looks and self._is_settled():
+            return "settled"
+        return "effort" if self.seconds + self._next_seconds > self._allowance else None
 
     def ask(self) -> Ask | None:
         """What to measure next, None when the race is over."""
@@ -213,8 +228,9 @@ class Race:
         Raises MeasurementError when no candidate finished a round.
         """
         if self.leader is None:
-            told = "; ".join(f"{name}: {why}" for name, why in self.failed.items())
-            raise MeasurementError(f"no candidate finished a round{told and f' ({told})'}")
+            died = "; ".join(f"{name}: {why}" for name, why in self.failed.items())
+            why = died or f"the search ended first, reason: {self.end}"
+            raise MeasurementError(f"no candidate finished a round ({why})")
         tied = [name for name in self.measured if self._is_tied(name)]
         best = min((each for each in self.candidates if each.name in tied), key=preference)
         standings = [self._standing(each, best.name, tied) for each in self.candidates]
@@ -227,8 +243,22 @@ class Race:
             launches=len(self.heats),
         )
 
-    def _all_tied(self) -> bool:
-        return self.leader is not None and all(map(self._is_tied, self.running))
+    @property
+    def _allowance(self) -> float:
+        launches = max(self.rules.effort * self.rules.launches, _FEWEST)
+        return launches * self.heats[0].seconds
+
+    @property
+    def _next_seconds(self) -> float:
+        """What the next launch will take: what those running took in the last."""
+        last = self.heats[-1].batches
+        return sum(each.seconds(n) for each in last for n in each.wall if n in self.running)
+
+    def _is_settled(self) -> bool:
+        if self.leader is None or len(self.measured) < len(self.running):
+            return False
+        others = (name for name in self.running if name != self.leader)
+        return all(self._against(each, self.leader).low >= -self.rules.margin for each in others)
 
     def _is_tied(self, name: str) -> bool:
         if name == self.leader:
@@ -237,16 +267,29 @@ class Race:
         return -margin <= found.low and found.high <= margin
 
     def _behind(self) -> Mapping[str, Drop]:
-        """Those whose interval lies above the leader and whose estimate is past the threshold."""
+        """Whom to drop: those shown to be slower, and of the others the slower half."""
         leader = self.leader
         if leader is None:
             return {}
         found = {name: self._against(name, leader) for name in self.measured if name != leader}
+        slower = [name for name, interval in found.items() if self._is_slower(interval)]
+        slower += self._halved(found, slower)
         return {
-            name: Drop(len(self.heats), leader, interval)
-            for name, interval in found.items()
-            if interval.low > 0 and interval.estimate >= self.rules.margin
+            name: Drop(len(self.heats), leader, found[name], self._is_slower(found[name]))
+            for name in slower
         }
+
+    def _halved(self, found: Mapping[str, Interval], slower: Sequence[str]) -> list[str]:
+        """The slowest of those left over half the running, unless they may be as fast."""
+        surplus = len(self.running) - len(slower) - (len(self.running) + 1) // 2
+        seems = max(self.rules.margin, evidence.LAUNCH_SCATTER / len(self.heats) ** 0.5)
+        open_ = [n for n in found if n not in slower and found[n].estimate >= seems]
+        slowest_first = sorted(open_, key=lambda name: -found[name].estimate)
+        return slowest_first[: max(0, surplus)]
+
+    def _is_slower(self, found: Interval) -> bool:
+        """The interval lies above the leader and the estimate is past the threshold."""
+        return found.low > 0 and found.estimate >= self.rules.margin
 
     def _against(self, name: str, other: str | None) -> Interval:
         assert other is not None
@@ -273,19 +316,17 @@ class Race:
         if name in self.failed:
             return "failed"
         if name in self.dropped:
-            return "slower"
+            return "slower" if self.dropped[name].certain else "behind"
         if name not in self.measured:
             return "unmeasured"
         if name in tied:
             return "best" if name == best else "tied"
-        found = self._against(name, self.leader)
-        slower = found.low > 0 and found.estimate >= self.rules.margin
-        return "slower" if slower else "unclear"
+        return "slower" if self._is_slower(self._against(name, self.leader)) else "unclear"
 
 
 _ORDER: tuple[tuple[Place, ...], ...] = (
     ("best",),
-    ("tied", "unclear", "slower"),
+    ("tied", "unclear", "behind", "slower"),
     ("unmeasured",),
     ("failed",),
 )

@@ -10,7 +10,7 @@ import json
 import math
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -87,18 +87,22 @@ def read(path: Path) -> Recording:
         raise InputError(f"{path} cannot be read as a recorded session: {error!r}") from error
 
 
-def replay(recording: Recording, rules: Rules, *, draw: random.Random | None = None) -> Race:
-    """Run a race on recorded samples instead of measuring.
+def resampled(recording: Recording, draw: random.Random) -> Recording:
+    """A session of as many launches, drawn from the recorded ones with replacement."""
+    heats = draw.choices(recording.heats, k=len(recording.heats))
+    return replace(recording, heats=tuple(heats))
 
-    Launch i of the race is launch i of the recording or, with `draw`, one drawn with replacement:
-    a resampled session. Stops as `interrupted` when the recording holds no further launch.
+
+def replay(recording: Recording, rules: Rules) -> Race:
+    """Run a race on recorded samples instead of measuring: launch i of it is that of the recording.
+
+    Stops as `interrupted` when the recording holds no further launch.
     """
     race = Race(recording.candidates, rules)
     while (ask := race.ask()) is not None:
-        if draw is None and ask.launch >= len(recording.heats):
+        if ask.launch >= len(recording.heats):
             return race.stop("interrupted")
-        heat = recording.heats[ask.launch] if draw is None else draw.choice(recording.heats)
-        race = race.after(_take(heat, ask))
+        race = race.after(_take(recording.heats[ask.launch], ask))
     return race
 
 

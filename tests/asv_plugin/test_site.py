@@ -15,7 +15,7 @@ import site_store
 
 from mobileopt.asv_plugin import site
 
-SCRIPTS = {"variants.js", "pages.js", "units.js", "compat.js", "loading.js"}
+SCRIPTS = {path.name for path in site._ASSETS.glob("*.js")}
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_plain_asv_publish_makes_the_whole_site(project: site_store.Project):
     done = project.run("asv", "publish")
     assert done.returncode == 0, done.stdout
     assert {path.name for path in (project.html / "mobileopt").iterdir()} == (
-        SCRIPTS | {"site.css", "variants.json"}
+        SCRIPTS | {"site.css", "variants.json", "changes.json", "series.json", "series"}
     )
     assert 'href="#/variants"' in (project.html / "index.html").read_text()
     assert (project.html / "regressions.xml").is_file()

@@ -6,12 +6,14 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import site_store
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mobileopt.asv_plugin import variants
+from mobileopt.publishing.graphs import Graph
 from mobileopt.variant import BASELINE
 
 POSITIVE = st.floats(1e-6, 1e3)
@@ -146,11 +148,16 @@ def test_the_baseline_has_no_interval_against_itself():
     assert variants._ratio(cell, cell) == {"value": 1.0}
 
 
-@pytest.mark.parametrize("low", [None, math.nan, -math.inf])
-def test_an_interval_without_two_finite_ends_is_none(low):
-    cell = {"value": 1.0}
-    variants._widen(cell, {"ci_99_a": low, "ci_99_b": 2.0})
-    assert cell == {"value": 1.0}
+@pytest.mark.parametrize("low", [math.nan, -math.inf])
+def test_an_interval_without_two_finite_ends_is_none(low: float):
+    columns = {name: np.array([[1.0]]) for name in ("value", "ci_high")}
+    columns["ci_low"] = np.array([[low]])
+    graph = Graph("b", {}, False, np.array([7]), columns, np.empty((2, 0)))
+    assert variants._cell(graph, 0, {7: "abc"}, with_interval=True) == {
+        "value": 1.0,
+        "commit": "abc",
+        "revision": 7,
+    }
 
 
 @given(st.text())

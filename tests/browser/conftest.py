@@ -28,6 +28,7 @@ FLAGS = [
     "--disable-sync",
 ]
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
+DOUBTED = ("resnet18", "fx-float-nchw-eager")
 AXE = vendor.Package(
     name="axe-core",
     version="4.14.1",
@@ -53,11 +54,19 @@ class Visit:
         return self.page
 
     def variants(self, query: str = "") -> Page:
-        self.open(f"#/variants{query}")
-        drawn = self.page.locator("#variants-display > section, #variants-display > [role=alert]")
-        drawn.first.wait_for()
+        return self._ours("variants", query, "> section")
+
+    def changes(self, query: str = "") -> Page:
+        return self._ours("changes", query, "> header")
+
+    def series(self, query: str = "") -> Page:
+        return self._ours("series", query, "svg.mo-plot")
+
+    def _ours(self, name: str, query: str, drawn: str) -> Page:
+        self.open(f"#/{name}{query}")
+        self.page.locator(f"#{name}-display {drawn}, #{name}-display [role=alert]").first.wait_for()
         # What went wrong is on the page, so a failure says it instead of running out of time.
-        assert self.page.locator("#variants-display > [role=alert]").all_inner_texts() == []
+        assert self.page.locator(f"#{name}-display [role=alert]").all_inner_texts() == []
         return self.page
 
 
@@ -90,7 +99,10 @@ def axe() -> str:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> site_store.Project:
-    return _published(site_store.build(tmp_path_factory.mktemp("project") / "lab"))
+    project = site_store.build(tmp_path_factory.mktemp("project") / "lab")
+    site_store.doubt(project, 3, DOUBTED, "suspect", ["throttled", "41 °C"])
+    site_store.doubt(project, 4, DOUBTED, "invalid", [f"screen on {HOSTILE}"])
+    return _published(project)
 
 
 @pytest.fixture(scope="session")

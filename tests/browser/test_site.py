@@ -74,13 +74,14 @@ def test_a_regression_is_listed_sorted_and_ignored(visit: Visit, project):
     page = visit.open("#/regressions")
     shown = page.locator("#regressions-body table:not(.ignored) tbody tr")
     shown.first.wait_for()
-    assert shown.count() == 2 * len(MODELS)
+    # The other machine has but two results at the new level, which is no change yet.
+    assert shown.count() == len(MODELS)
     assert REGRESSED in shown.first.inner_text()
     assert project.commits[3][:8] in shown.first.inner_text()
     page.locator("#regressions-body th", has_text="Date").first.click()
     page.wait_for_function("location.hash.includes('sort=1')")
     shown.first.get_by_role("button").click()
-    assert shown.count() == 2 * len(MODELS) - 1
+    assert shown.count() == len(MODELS) - 1
 
 
 def test_the_tree_of_benchmarks_opens_and_leads_to_one(visit: Visit):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from mobileopt import artifact
-from mobileopt.adb import fleet
+from mobileopt.adb import Server, fleet
 from mobileopt.artifact import Artifact, Fidelity, Input
 from mobileopt.collection import Collection, Commit, Order, Outcome
 from mobileopt.collection.exports import Exports
 from mobileopt.collection.programs import given
+from mobileopt.collection.storing import environment
 from mobileopt.run import Plan
 from mobileopt.sampling import Budget
-from mobileopt.store import Benchmark, Store
+from mobileopt.store import Benchmark, Entry, Store
 from mobileopt.validity import thresholds
 from mobileopt.variant import Variant
 
@@ -64,12 +67,12 @@ def program(folder: Path, text: str = "") -> Any:
     return given(str(path))
 
 
-def forge(order: Order, variant: Variant, size: int, content: bytes = b"") -> Artifact:
+def forge(order: Order, variant: Variant, size: int, engine: str | None = None) -> Artifact:
     """An artifact as an export would leave it, of so many bytes."""
     exports = Exports(order.exports, order.repository, order.commit, order.versions)
     folder = exports.folder / "files" / variant.model / str(variant.recipe)
-    folder.mkdir(parents=True)
-    data = content or (hashlib.sha256(str(variant).encode()).digest() * size)[:size]
+    folder.mkdir(parents=True, exist_ok=True)
+    data = (hashlib.sha256(str(variant).encode()).digest() * size)[:size]
     (folder / "model.pt").write_bytes(data)
     made = Artifact(
         variant=variant,
@@ -77,7 +80,7 @@ def forge(order: Order, variant: Variant, size: int, content: bytes = b"") -> Ar
         sha256=hashlib.sha256(data).hexdigest(),
         size=len(data),
         inputs=(Input((1, 3, 8, 8), "float32", "contiguous_format"),),
-        engine=None,
+        engine=engine,
         weights="seeded",
         calibration=None,
         fidelity=Fidelity(0.0, 1.0, 0.0, 1),
@@ -99,6 +102,8 @@ def values(order: Order) -> Mapping[tuple[str, str], float]:
     """What the store holds, by device and variant."""
     frame = Store(order.store).frame()
     rows = frame[frame["status"] == "measured"]
+    if rows.empty:
+        return {}
     names = zip(rows["machine"], rows["model"], rows["recipe"], rows["value"], strict=True)
     return {(machine, f"{model}/{recipe}"): value for machine, model, recipe, value in names}
 
@@ -109,3 +114,51 @@ def knobs(root: Any, text: str, name: str = "all") -> None:
         folder = each.with_name(f"{each.name}.d")
         folder.mkdir(exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
+
+
+def old_result(order: Order, device_name: str, variant: Variant) -> Entry:
+    """A good value from before: half a second, of January."""
+    day = datetime(2026, 1, 1, tzinfo=UTC)
+    return Entry(
+        run=f"before-{device_name}",
+        machine={"machine": device_name, "os": "", "arch": "", "cpu": "", "num_cpu": "", "ram": ""},
+        commit=order.commit.hash,
+        date=order.commit.date,
+        environment=environment(order.versions),
+        benchmark=order.benchmark,
+        started_at=day,
+        combination=(variant.model, str(variant.recipe)),
+        samples=(0.5, 0.5),
+    )
+
+
+def leftovers(root: Any) -> list[str]:
+    """What is on a phone and should not be: everything but programs, and what still runs."""
+    work = root.folder / "data/local/tmp"
+    programs = work / "mobileopt/bin"
+    files = [
+        str(path.relative_to(work))
+        for path in sorted(work.rglob("*"))
+        if path.is_file() and programs not in path.parents
+    ]
+    parts = [path.name for path in programs.rglob("*.part")]
+    running = subprocess.run(
+        ["pgrep", "-af", f"{root.folder}/data/local/tmp/mobileopt"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.splitlines()
+    mode = root.folder / "state/fixed_performance"
+    held = ["fixed performance"] if mode.exists() and mode.read_text() != "false\n" else []
+    return [*files, *parts, *running, *held]
+
+
+def child(folder: str, port: int, redo: bool, store: str) -> None:
+    """A collection in a process of its own, to be killed."""
+    os.environ["ANDROID_ADB_SERVER_PORT"] = str(port)
+    try:
+        made = order(Path(folder), VARIANTS, redo=redo, store=Path(store))
+        collect(made, Server("127.0.0.1", port))
+    except KeyboardInterrupt:
+        os._exit(130)
+    os._exit(0)

@@ -8,6 +8,9 @@ import time
 import pytest
 
 from mobileopt.__main__ import COMMANDS, main
+from mobileopt.artifact import Delegation
+from mobileopt.capabilities import executorch
+from mobileopt.commands.export import delegated
 
 
 def run(*arguments, **options):
@@ -133,3 +136,23 @@ def _pinned_children(pid):
     command = ["pgrep", "-f", "-P", str(pid), "execution"]
     found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
     return [each for each in found if len(os.sched_getaffinity(int(each))) == 1]
+
+
+def test_export_says_what_was_delegated_and_names_what_was_not():
+    told = delegated(Delegation(2, 205, {"aten.cumsum.default": 3}))
+    assert told == (
+        "XNNPACK runs 205 operators in 2 partitions; not delegated: aten.cumsum.default x3"
+    )
+    assert delegated(Delegation(1, 4, {})).endswith("not delegated: none")
+
+
+@pytest.mark.skipif(executorch() is not None, reason=str(executorch()))
+def test_export_tells_machines_what_was_delegated(tmp_path):
+    done = run(
+        "export", "annotated_conv_bn_relu", "--recipe", "unfused-float-nchw-executorch",
+        "-o", str(tmp_path), "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)["delegation"]
+    assert told == {"partitions": 1, "delegated": told["delegated"], "left": {}}
+    assert told["delegated"] > 0

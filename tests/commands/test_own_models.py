@@ -52,7 +52,7 @@ def test_compare_measures_a_model_of_the_current_folder(project):
 
 def test_a_model_that_prints_can_be_measured(project):
     done = run(
-        project, "compare", "mynets:Talker", *IMAGE, "--variants", SCRIPT, "--launches", "1",
+        project, "compare", "mynets:Talker", *IMAGE, "--variants", EAGER, "--launches", "1",
         "--rounds", "2", "--samples", "2", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

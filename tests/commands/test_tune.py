@@ -8,8 +8,11 @@ import time
 
 import pytest
 
+from mobileopt import recipes
 from mobileopt.__main__ import main
 from mobileopt.commands import tune
+from mobileopt.errors import MeasurementError
+from mobileopt.exporter import Exported, Order
 from mobileopt.tuning import recording
 
 SMALL = ("--precision", "float", "--layout", "nchw", "--fusion", "unfused",
@@ -43,6 +46,41 @@ def test_the_saved_session_holds_every_sample_of_the_search(found):
     assert len(session.heats) == document["launches"] == 2
     assert session.seconds == pytest.approx(document["measuring_seconds"], rel=1e-3)
     assert session.machine["processor"]
+
+
+def test_what_was_exported_before_is_raced_as_it_lies_there(tmp_path):
+    recipe = "unfused-float-nchw-torchscript"
+    assert main(["export", "mlp", "--recipe", recipe, "-o", str(tmp_path)]) == 0
+    done = run("mlp", *SMALL, "--artifacts", str(tmp_path), "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert [each["recipe"] for each in document["variants"]] == [recipe]
+    assert document["end"] == "one left"
+
+
+def test_a_folder_without_artifacts_is_refused(tmp_path, capsys):
+    assert main(["tune", "mlp", "--artifacts", str(tmp_path)]) == 2
+    assert "holds no exported variant" in capsys.readouterr().err
+
+
+def test_a_recipe_whose_export_takes_the_process_down_costs_no_other(monkeypatch, tmp_path):
+    deadly, *others = recipes.all_recipes()[:5]
+
+    def export(order, on_each):
+        if deadly in order.recipes:
+            raise MeasurementError("the export ended early: Aborted")
+        return Exported(tuple(order.recipes), {})
+
+    monkeypatch.setattr(tune.exporter, "export", export)
+    found = tune._export(Order("mlp", [deadly, *others], tmp_path), lambda: None)
+    assert list(found.made) == others
+    assert found.refused == {str(deadly): "the export ended early: Aborted"}
+
+
+def test_a_budget_too_small_for_one_round_is_told_with_exit_code_2():
+    done = run("mlp", *SMALL, "--backend", "torchscript", "--budget", "1e-9")
+    assert done.returncode == 2
+    assert "no candidate finished a round" in done.stderr
 
 
 def test_when_nothing_keeps_the_limits_the_exit_code_is_1_and_nothing_is_measured():

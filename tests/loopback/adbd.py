@@ -26,6 +26,7 @@ class Adbd:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._connections: list[Connection] = []
+        self._frozen = False
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     @property
@@ -34,12 +35,14 @@ class Adbd:
         return f"127.0.0.1:{self.port}"
 
     def freeze(self) -> None:
-        """Stay connected and answer nothing."""
+        """Stay connected and answer nothing, new connections neither."""
+        self._frozen = True
         for connection in self._connections:
             connection.awake.clear()
 
     def thaw(self) -> None:
         """Go on where it froze."""
+        self._frozen = False
         for connection in self._connections:
             connection.awake.set()
 
@@ -67,6 +70,8 @@ class Adbd:
                 sock, _ = listener.accept()
                 banner = f"device::{self.root.banner}features={FEATURES}"
                 connection = Connection(sock, banner, self._serve, lambda: self.fault)
+                if self._frozen:
+                    connection.awake.clear()
                 self._connections.append(connection)
                 threading.Thread(target=connection.serve, daemon=True).start()
 

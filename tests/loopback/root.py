@@ -36,8 +36,10 @@ PROPERTIES = {
     "ro.product.cpu.abilist": "arm64-v8a",
 }
 
-# Two clusters as on real phones: (cpus, steps in kHz, capacity, part number of the core)
-CLUSTERS = {
+Clusters = Mapping[int, tuple[range, tuple[int, ...], int, str]]
+"""By first core: cores, steps in kHz, capacity, part number."""
+
+CLUSTERS: Clusters = {  # two, as on real phones
     0: (range(4), (324000, 820000, 1704000), 180, "0xd46"),
     4: (range(4, 8), (402000, 1600000, 2914000), 1024, "0xd4e"),
 }
@@ -107,8 +109,11 @@ BATTERY = """Current Battery Service state:
 class Root:
     """A phone's file system in a folder of the host, and the knobs of its hardware."""
 
-    def __init__(self, folder: Path, serial: str, **properties: str) -> None:
+    def __init__(
+        self, folder: Path, serial: str, clusters: Clusters | None = None, **properties: str
+    ) -> None:
         self.folder = folder.resolve()
+        self.clusters = clusters or CLUSTERS
         self.properties = PROPERTIES | {"ro.serialno": serial} | properties
         for part in ("data/local/tmp", "sdcard", "state", "system/bin", "proc/self"):
             (self.folder / part).mkdir(parents=True)
@@ -122,7 +127,7 @@ class Root:
         )
         self.write("state/settings.global.low_power", "0\n")
         self._proc()
-        for first in CLUSTERS:
+        for first in self.clusters:
             self._cluster(first)
         self._accounting = threading.Lock()
         self._accounted = time.monotonic()
@@ -131,7 +136,9 @@ class Root:
         """Put text at a path of the phone."""
         target = self.folder / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+        fresh = target.with_name(f".{target.name}.{threading.get_ident()}")
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(target)  # a reader finds the old text or the new, as in sysfs
 
     def read(self, path: str) -> str:
         """The text at a path of the phone."""
@@ -176,7 +183,7 @@ class Root:
             now = time.monotonic()
             ticks = int((now - self._accounted) * 100)
             self._accounted += ticks / 100
-            for first in CLUSTERS:
+            for first in self.clusters:
                 policy = f"sys/devices/system/cpu/cpufreq/policy{first}"
                 if ticks and (self.folder / policy / "stats").is_dir():
                     self._add(policy, int(self.read(f"{policy}/scaling_cur_freq")), ticks)
@@ -229,7 +236,7 @@ class Root:
         self.write(f"{policy}/stats/time_in_state", text)
 
     def _cluster(self, first: int) -> None:
-        cpus, steps, capacity, _ = CLUSTERS[first]
+        cpus, steps, capacity, _ = self.clusters[first]
         policy = f"sys/devices/system/cpu/cpufreq/policy{first}"
         files = {
             "scaling_governor": "sched_pixel",
@@ -256,7 +263,7 @@ class Root:
         self.write("proc/sys/kernel/random/boot_id", f"boot-{self.properties['ro.serialno']}\n")
         cores = (
             f"processor\t: {cpu}\nCPU part\t: {part}\n\n"
-            for cpus, _, _, part in CLUSTERS.values()
+            for cpus, _, _, part in self.clusters.values()
             for cpu in cpus
         )
         self.write("proc/cpuinfo", "".join(cores))

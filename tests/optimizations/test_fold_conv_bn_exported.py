@@ -1,17 +1,15 @@
 from __future__ import annotations
 
-import copy
-
 import pytest
 import torch
 import torch.nn.functional as F
+from folding import folded, image, ready
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 from torchvision.ops import FrozenBatchNorm2d
 
 from mobileopt.optimizations import fold_conv_bn
 from mobileopt.optimizations._checking import difference, error
-from mobileopt.optimizations.result import Result
 
 
 class Branch(nn.Module):
@@ -28,29 +26,6 @@ class Branch(nn.Module):
 
     def body(self, x: Tensor) -> Tensor:
         return self.norm(self.conv(x)).relu()
-
-
-def ready(model: nn.Module) -> nn.Module:
-    generator = torch.Generator().manual_seed(7)
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.running_mean.data = torch.rand(module.num_features, generator=generator) - 0.5
-            module.running_var.data = torch.rand(module.num_features, generator=generator) + 0.5
-    return model.eval().double()
-
-
-def image() -> Tensor:
-    generator = torch.Generator().manual_seed(1)
-    return torch.randn(2, 3, 9, 9, generator=generator, dtype=torch.float64)
-
-
-def folded(model: nn.Module, *inputs: object) -> Result:
-    before = copy.deepcopy(dict(model.state_dict()))
-    result = fold_conv_bn.apply(model, inputs)
-    assert difference(before, dict(model.state_dict())) is None
-    with torch.no_grad():
-        assert error(model(*inputs), result.module(*inputs)) <= 1e-12
-    return result
 
 
 def test_control_flow_over_shapes_is_folded_by_export():

@@ -1,17 +1,12 @@
 from __future__ import annotations
 
-import copy
-
 import torch
 import torch.nn.functional as F
+from folding import folded, image, ready
 from torch import Tensor, nn
 from torchvision.ops import FrozenBatchNorm2d
 
-from mobileopt.optimizations import fold_conv_bn
-from mobileopt.optimizations._checking import difference, error
-from mobileopt.optimizations.result import Result
-
-NORMS = (nn.modules.batchnorm._BatchNorm, FrozenBatchNorm2d)
+from mobileopt.optimizations._checking import error
 
 
 class Branch(nn.Module):
@@ -29,30 +24,6 @@ class Branch(nn.Module):
 
     def body(self, x: Tensor) -> Tensor:
         return self.block(x)
-
-
-def ready(model: nn.Module) -> nn.Module:
-    generator = torch.Generator().manual_seed(7)
-    for module in model.modules():
-        if isinstance(module, NORMS):
-            size = module.running_mean.shape
-            module.running_mean.data = torch.rand(size, generator=generator) - 0.5
-            module.running_var.data = torch.rand(size, generator=generator) + 0.5
-    return model.eval().double()
-
-
-def image() -> Tensor:
-    generator = torch.Generator().manual_seed(1)
-    return torch.randn(2, 3, 9, 9, generator=generator, dtype=torch.float64)
-
-
-def folded(model: nn.Module, *inputs: object) -> Result:
-    before = copy.deepcopy(dict(model.state_dict()))
-    result = fold_conv_bn.apply(model, inputs)
-    assert difference(before, dict(model.state_dict())) is None
-    with torch.no_grad():
-        assert error(model(*inputs), result.module(*inputs)) <= 1e-12
-    return result
 
 
 def test_a_block_of_a_model_that_cannot_be_traced_is_folded_in_its_place():

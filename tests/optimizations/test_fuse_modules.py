@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
+import folding
 import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
+from folding import Graph
 from torch import Tensor, nn
 from torch.ao.nn import intrinsic
 
@@ -14,19 +17,8 @@ from mobileopt.optimizations import fuse_modules
 from mobileopt.optimizations._checking import difference, error
 from mobileopt.optimizations.result import Result
 
-
-def ready(model: nn.Module) -> nn.Module:
-    """In evaluation, with statistics that are not what a new model has."""
-    generator = torch.Generator().manual_seed(7)
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats:
-            module.running_mean.data = torch.rand(module.num_features, generator=generator) - 0.5
-            module.running_var.data = torch.rand(module.num_features, generator=generator) + 0.5
-    return model.eval()
-
-
-def image(channels: int = 3) -> Tensor:
-    return torch.randn(2, channels, 9, 9, generator=torch.Generator().manual_seed(1))
+ready = partial(folding.ready, dtype=torch.float32)
+image = partial(folding.image, dtype=torch.float32)
 
 
 def fused(model: nn.Module, *inputs: object, groups=None) -> Result:
@@ -41,19 +33,6 @@ def fused(model: nn.Module, *inputs: object, groups=None) -> Result:
     with torch.no_grad():
         assert error(model(*inputs), result.module(*inputs)) <= 1e-6
     return result
-
-
-class Graph(nn.Module):
-    """A model of the given children and a forward of one line."""
-
-    def __init__(self, function, **children: nn.Module) -> None:
-        super().__init__()
-        for name, child in children.items():
-            setattr(self, name, child)
-        self.function = function
-
-    def forward(self, x):
-        return self.function(self, x)
 
 
 def parts(**others: nn.Module) -> dict[str, nn.Module]:

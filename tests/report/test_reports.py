@@ -4,7 +4,7 @@ import math
 
 import pytest
 from rich.console import Console
-from test_verdicts import BASE, FUSED, INT8, MOBILE, NHWC, judge
+from test_verdicts import BASE, FUSED, INT8, MOBILE, NHWC, judge, judged_under_conditions
 
 from mobileopt.report import json as json_report
 from mobileopt.report import terminal
@@ -65,3 +65,20 @@ def test_json_gives_seconds_and_bytes(found):
     variant = json.loads(json_report.dump(found))["variants"][2]
     assert math.isclose(variant["latency_seconds"], 0.01, rel_tol=0.02)
     assert variant["size_bytes"] == 1_000_000
+
+
+def test_memory_conditions_show_in_names_and_bring_their_counts():
+    found = judged_under_conditions()
+    lines = text(found).splitlines()
+    assert any("page faults" in line and "allocations" in line for line in lines)
+    row = next(line for line in lines if f"{NHWC} fresh-kept" in line)
+    assert [cell.strip() for cell in row.split("│")[-3:-1]] == ["4", "7"]
+    assert any("reused to fresh" in line for line in lines)
+    variants = json.loads(json_report.dump(found))["variants"]
+    assert [each["memory"] for each in variants[:2]] == ["reused-kept", "fresh-kept"]
+    assert variants[1]["name"] != variants[0]["name"]
+    assert variants[1]["allocations"] == {"count": 7, "bytes": 64}
+
+
+def test_without_memory_conditions_the_table_has_no_counts(found):
+    assert "page faults" not in text(found)

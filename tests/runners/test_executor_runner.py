@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mobileopt.errors import MeasurementError, ProgramError
+from mobileopt.errors import CapabilityError, MeasurementError, ProgramError
 from mobileopt.run import Plan
 from mobileopt.runners import executor_runner as runner
 from tests.runners.outputs import captured, cases
@@ -67,3 +67,8 @@ def test_the_command_asks_for_warm_up_and_iterations_together():
         "--num_executions=5",
         "--cpu_threads=2",
     ]
+
+
+def test_the_caching_allocator_is_refused_because_it_is_pytorchs():
+    with pytest.raises(CapabilityError, match="no caching allocator"):
+        runner.command("/p", "/m.pte", [], Plan(caching_allocator=True))

@@ -1,11 +1,14 @@
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 
 from mobileopt import build, network, recipes
+from mobileopt.conditions import Memory
 from mobileopt.errors import MeasurementError
-from mobileopt.runners.host import Worker
+from mobileopt.runners import host
+from mobileopt.runners.host import Conditioned, Worker
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +23,24 @@ def test_a_worker_times_as_many_passes_as_it_is_asked_for(folder):
         worker.wait()
         first, second = worker.sample(4, 0), worker.sample(2, 0)
     assert (len(first.wall), len(first.cpu), len(second.wall)) == (4, 4, 2)
+
+
+def test_a_fresh_input_is_one_allocation_more_and_its_bytes_and_a_refilled_one_is_none(folder):
+    counted = {}
+    for word in ("reused", "refilled", "fresh"):
+        with Worker(Conditioned(folder, Memory(word, "kept"))) as worker:
+            worker.wait()
+            assert len(worker.sample(3, 0).wall) == 3
+            counted[word] = worker.allocations()
+    assert counted["refilled"] == counted["reused"]
+    assert counted["fresh"].count == counted["reused"].count + 1
+    assert counted["fresh"].bytes == counted["reused"].bytes + 4 * 784
+
+
+def test_memory_that_is_kept_takes_no_page_faults(folder):
+    with Worker(folder) as worker:
+        worker.wait()
+        assert min(worker.sample(5, 0).page_faults for _ in range(3)) == 0
 
 
 def test_a_pinned_worker_runs_on_that_core_alone(folder):
@@ -49,3 +70,20 @@ def test_a_worker_that_is_killed_is_a_measurement_error(folder):
         os.kill(worker._process.pid, signal.SIGKILL)
         with pytest.raises(MeasurementError, match="ended: exit code -9"):
             worker.sample(1, 0)
+
+
+def test_artifacts_served_together_answer_each_from_one_process(folder, tmp_path):
+    workshop = build.Workshop(network.load("mlp"))
+    other = build.export(workshop, recipes.parse("unfused-float-nchw-eager"), tmp_path).folder
+    first, second = host.together("both", [folder, other])
+    assert replace(first, ask=()) == replace(second, ask=())
+    with Worker(first) as worker:
+        worker.wait()
+        assert len(worker.sample(3, 0, **dict(second.ask)).wall) == 3
+        assert len(worker.sample(2, 0, **dict(first.ask)).wall) == 2
+
+
+def test_a_process_that_says_nothing_is_hung_after_a_while():
+    program = host.Program("a program", ("sleep", "60"))
+    with Worker(program, patience=0.1) as worker, pytest.raises(MeasurementError, match="nothing"):
+        worker.wait()

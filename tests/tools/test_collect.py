@@ -130,6 +130,22 @@ def test_no_server_on_another_computer_is_an_error(run):
     assert "no adb server answers" in err
 
 
+def test_results_that_asv_would_hide_are_told(run, connected, tmp_path):
+    run()
+    path = tmp_path / "results" / "benchmarks.json"
+    listed = json.loads(path.read_text())
+    listed["latency.time_forward"]["version"] = "1"
+    path.write_text(json.dumps(listed))
+    assert "lists version 1 of latency.time_forward" in run()[2].replace("\n", "")
+
+
+def test_a_store_that_cannot_be_read_is_a_failure_of_its_own(run, connected, tmp_path):
+    (tmp_path / "results").write_text("a file, not a folder")
+    code, _, err = run()
+    assert code == 1
+    assert "2 failed" in err
+
+
 def test_phones_are_filed_under_the_same_names_as_the_host(tmp_path):
     from mobileopt.asv_plugin.environment import MEASURED, pin
 

@@ -50,11 +50,14 @@ def test_the_excess_is_against_the_fastest(recorded):
     assert recorded.excess(name("c")) == pytest.approx(1.0, rel=0.03)
 
 
-def test_resampled_launches_repeat_with_the_seed(recorded):
-    def seconds(seed):
-        return recording.replay(recorded, Rules(), draw=random.Random(seed)).seconds
+def test_a_resampled_session_has_recorded_launches_and_repeats_with_the_seed(recorded):
+    def drawn(seed):
+        return recording.resampled(recorded, random.Random(seed)).heats
 
-    assert seconds(1) == seconds(1)
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+    assert len(drawn(1)) == len(recorded.heats)
+    assert set(map(id, drawn(1))) < set(map(id, recorded.heats))
 
 
 def test_a_replay_stops_where_the_recording_ends(recorded):

@@ -19,8 +19,18 @@ window.mobileopt = (function ($) {
         return element;
     }
 
-    /* The address of a benchmark's history: one environment, one choice of its parameters. */
+    /* The addresses of one environment and one choice of parameters: of asv's graph of them, and
+       of our page. */
     function history(benchmark, environment, choice) {
+        return $.asv.format_hash_string({location: [benchmark], params: parameters(environment, choice)});
+    }
+
+    function series(benchmark, environment, choice) {
+        const params = {benchmark: [benchmark], ...parameters(environment, choice)};
+        return $.asv.format_hash_string({location: ['/series'], params: params});
+    }
+
+    function parameters(environment, choice) {
         const params = {};
         for (const [name, values] of Object.entries($.asv.main_json.params)) {
             if (values.length > 1 && name in environment) {
@@ -30,7 +40,7 @@ window.mobileopt = (function ($) {
         for (const [name, value] of Object.entries(choice)) {
             params['p-' + name] = [value];
         }
-        return $.asv.format_hash_string({location: [benchmark], params: params});
+        return params;
     }
 
     /* A commit, as a link where the project has an address for one. */
@@ -46,7 +56,7 @@ window.mobileopt = (function ($) {
 
     function load(name) {
         if (!loaded[name]) {
-            const address = 'mobileopt/' + name + '.json?timestamp=' + $.asv.main_timestamp;
+            const address = name + '.json?timestamp=' + $.asv.main_timestamp;
             loaded[name] = fetch(address).then(function (response) {
                 if (!response.ok) {
                     throw new Error(address + ' answered ' + response.status);
@@ -56,6 +66,23 @@ window.mobileopt = (function ($) {
             loaded[name].catch(function () { delete loaded[name]; });
         }
         return loaded[name];
+    }
+
+    function failed(root) {
+        return function (error) {
+            root.replaceChildren(node('p', {role: 'alert'}, 'This page could not be drawn: ' + error.message));
+        };
+    }
+
+    /* New content, with the keyboard where it was: in the same select of the page. */
+    function redraw(root, ...children) {
+        const active = document.activeElement;
+        const at = root.contains(active) && active.tagName === 'SELECT'
+            ? [...root.querySelectorAll('select')].indexOf(active) : -1;
+        root.replaceChildren(...children);
+        if (at >= 0) {
+            root.querySelectorAll('select')[at]?.focus();
+        }
     }
 
     function page(name, draw) {
@@ -70,15 +97,13 @@ window.mobileopt = (function ($) {
             /* The page has its own heading; asv's would repeat the entry beside it. */
             $('#title').text('');
             /* On a phone the navigation is one line that scrolls. */
-            document.getElementById('nav-li-' + name).scrollIntoView({block: 'nearest', inline: 'nearest'});
-            load(name).then(function (data) {
+            document.getElementById('nav-li-' + name)?.scrollIntoView({block: 'nearest', inline: 'nearest'});
+            load('mobileopt/' + name).then(function (data) {
                 /* Of two changes of the address in quick succession the last one is drawn. */
                 if (turn === shown) {
                     draw(root, data, params);
                 }
-            }).catch(function (error) {
-                root.replaceChildren(node('p', {role: 'alert'}, 'This page could not be drawn: ' + error.message));
-            });
+            }).catch(failed(root));
         }
         $(document).ready(function () {
             $.asv.register_page(name, show);
@@ -91,5 +116,6 @@ window.mobileopt = (function ($) {
         });
     }
 
-    return {node: node, history: history, commit: commit, page: page};
+    return {node: node, history: history, series: series, commit: commit, load: load, failed: failed,
+            redraw: redraw, page: page};
 })(jQuery);

@@ -57,7 +57,7 @@
     }
 
     function history(metric, model, row, environment, data) {
-        return mobileopt.history(data.benchmarks[metric], environment.params,
+        return mobileopt.series(data.benchmarks[metric], environment.params,
                                  {model: model.parameter, recipe: row.parameter});
     }
 
@@ -205,46 +205,17 @@
         return [link, small(detail), older];
     }
 
-    function bodyRow(model, row, environment, data) {
-        return node('tr', {class: 'mo-' + kind(row, data)}, ...columns(data).map((column) =>
-            node('td', {class: column.number ? 'mo-number' : null},
-                 ...cell(column, model, row, environment, data))));
-    }
-
-    /* Rows by a column; what was not measured stays last in either direction. */
-    function sorted(rows, column, descending, data) {
-        const way = descending ? -1 : 1;
-        return [...rows].sort(function (a, b) {
-            const [x, y] = [column.key(a, data), column.key(b, data)];
-            if (x === null || y === null) {
-                return (x === null) - (y === null);
-            }
-            return way * (typeof x === 'string' ? x.localeCompare(y) : x - y);
-        });
-    }
-
     function table(model, environment, data) {
-        const body = node('tbody');
-        const all = columns(data);
-        const heads = all.map(function (column) {
-            const button = node('button', {type: 'button', onclick: () => order(column)}, column.title);
-            return node('th', {scope: 'col', class: column.number ? 'mo-number' : null}, button);
+        const all = columns(data).map((column) => ({
+            ...column,
+            key: (row) => column.key(row, data),
+            draw: (row) => cell(column, model, row, environment, data),
+        }));
+        return mobileopt.table(all, model.rows, {
+            name: model.model,
+            first: all.find((column) => column.title === TIMES_BASELINE.title),
+            kind: (row) => 'mo-' + kind(row, data),
         });
-        function order(column) {
-            const head = heads[all.indexOf(column)];
-            const before = head.getAttribute('aria-sort');
-            const descending = before ? before === 'ascending' : Boolean(column.descending);
-            heads.forEach((each) => each.removeAttribute('aria-sort'));
-            head.setAttribute('aria-sort', descending ? 'descending' : 'ascending');
-            body.replaceChildren(...sorted(model.rows, column, descending, data).map(
-                (row) => bodyRow(model, row, environment, data)));
-        }
-        order(all.find((column) => column === TIMES_BASELINE));
-        const drawn = node('table', null,
-                           node('caption', {class: 'mo-hidden'}, 'Variants of ' + model.model),
-                           node('thead', null, node('tr', null, ...heads)), body);
-        return node('div', {class: 'mo-scroll', tabindex: '0', role: 'region',
-                            'aria-label': 'Table of ' + model.model}, drawn);
     }
 
     /* ---- The page ---- */
@@ -321,12 +292,6 @@
         return node('p', {class: 'mo-note'}, known.join(' \u00b7 '));
     }
 
-    function focused(root) {
-        const active = document.activeElement;
-        return root.contains(active) && active.tagName === 'SELECT'
-            ? [...root.querySelectorAll('select')].indexOf(active) : -1;
-    }
-
     function draw(root, data, params) {
         if (!data.environments.length) {
             root.replaceChildren(node('h1', null, 'Variants'), node('p', null,
@@ -337,8 +302,7 @@
         const asked = params.model && params.model[0];
         const found = environment.models.filter((model) => model.model === asked);
         const models = found.length ? found : environment.models;
-        const focus = focused(root);
-        root.replaceChildren(
+        mobileopt.redraw(root,
             node('header', null,
                  node('div', null, node('h1', null, 'Variants'), facts(environment)),
                  controls(environment, found.length ? asked : null, data) || ''),
@@ -348,9 +312,6 @@
                      'samples. Select a figure for its history.'),
                  legend(models, data)),
             ...models.map((model) => section(model, environment, data)));
-        if (focus >= 0) {
-            root.querySelectorAll('select')[focus]?.focus();
-        }
     }
 
     mobileopt.page('variants', draw);

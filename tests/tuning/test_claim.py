@@ -1,0 +1,28 @@
+"""The search against exhaustive sessions recorded on a real machine: no timing, no processes."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.verdicts.tuning import replayed
+from mobileopt.tuning import recording
+
+RECORDINGS = sorted((Path(__file__).parents[1] / "data" / "tuning").glob("*.json"))
+
+
+def test_each_recording_is_of_another_model():
+    assert len({recording.read(path).model for path in RECORDINGS}) == len(RECORDINGS) >= 2
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_the_choice_is_within_a_twentieth_of_the_best_in_a_third_of_the_time(path):
+    outcome = replayed(recording.read(path))
+    assert outcome.excess <= 0.05
+    assert outcome.fraction <= 1 / 3
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_so_it_is_in_nearly_every_session_resampled_from_the_recorded_launches(path):
+    session = recording.read(path)
+    outcomes = [replayed(session, seed) for seed in range(30)]
+    assert sum(each.met for each in outcomes) >= 28
