@@ -1,7 +1,7 @@
 """A nightly over ten commits, in one of which a pass makes slower models: what does it report?
 
     python -m benchmarks.verdicts nightly                     # this host
-    python -m benchmarks.verdicts nightly --commits 10 --slow 6 --again 10
+    python -m benchmarks.verdicts nightly --slow 0 --again 10 --grow    # nothing to report
     python -m benchmarks.verdicts nightly --phones 2          # and two phones on loopback
     python -m benchmarks.verdicts nightly --phones 2 --stand-in --no-host
     python -m benchmarks.verdicts nightly --phones 4 --cluster --no-host
@@ -92,6 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--commits", type=int, default=10)
     parser.add_argument("--slow", type=int, default=6, help="which of them; 0 for none (6)")
     parser.add_argument("--again", type=int, default=1, help="further nights, same commits (1)")
+    parser.add_argument(
+        "--grow", action="store_true", help="each further night has a new commit, unchanged"
+    )
     parser.add_argument("--launches", type=int, default=12, help="of each session (12)")
     parser.add_argument("--phones", type=int, default=0, help="phones on loopback (0)")
     parser.add_argument(
@@ -123,6 +126,8 @@ def _experiment(folder: Path, options: argparse.Namespace) -> int:
             )
             good = True
             for night in range(1 + options.again):
+                if night and options.grow:
+                    commit(clone, f"Change number {options.commits + night}")
                 stop = threading.Event()
                 ledger = clone / ".nightly" / "ledger.jsonl"
                 if hosts and not night:
@@ -243,11 +248,16 @@ def scratch(clone: Path, count: int, slow: int) -> list[str]:
         (clone / "SCRATCH").write_text(f"{number}\n")
         if number == slow:
             _slow_down(clone / REWRITTEN)
-        _git(clone, "add", "-A")
         subject = "Fused models doubt themselves" if number == slow else f"Change number {number}"
-        _git(clone, "commit", "--quiet", "-m", subject)
-        made.append(_git(clone, "rev-parse", "HEAD").strip())
+        made.append(commit(clone, subject))
     return made
+
+
+def commit(clone: Path, subject: str) -> str:
+    """Commit what is there, if anything; the commit's hash."""
+    _git(clone, "add", "-A", "mobileopt", "SCRATCH")
+    _git(clone, "commit", "--quiet", "--allow-empty", "-m", subject)
+    return _git(clone, "rev-parse", "HEAD").strip()
 
 
 def _slow_down(path: Path) -> None:
