@@ -67,3 +67,16 @@ def test_the_table_lists_recipes_by_speed_with_size_and_fidelity(tmp_path):
     assert text.index("[red]base") < text.index("fast")
     assert all(part in text for part in ("10.0 ms", "3.00x", "14.0 MB", "100.0 dB", "n/a"))
     assert str(tmp_path / "index.html") in text.replace("\n", "")
+
+
+def test_an_asv_that_is_too_slow_is_ended_with_all_it_started(monkeypatch):
+    popen, started = subprocess.Popen, []
+
+    def slow(command, **options):
+        started.append(popen(["sh", "-c", "sleep 60; echo late"], **options))
+        return started[0]
+
+    monkeypatch.setattr(subprocess, "Popen", slow)
+    with pytest.raises(MeasurementError, match="was not done with HEAD"):
+        bench.run("HEAD", "here", pattern=None, console=Console(file=io.StringIO()), seconds=0.2)
+    assert started[0].poll() is not None
