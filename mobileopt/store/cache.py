@@ -79,7 +79,7 @@ def _read(path: Path) -> Table:
                 return table.empty()
             return Table(
                 [(str(name), size, time, inode) for name, size, time, inode in texts["files"]],
-                texts["headers"],
+                [table.shared(header) for header in texts["headers"]],
                 texts["texts"],
                 {name: stored[f"row_{name}"] for name in table.ROW_DTYPES},
                 {name: stored[f"cell_{name}"] for name in table.CELL_DTYPES},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -111,7 +112,7 @@ class Builder:
             files.warn(f"{path} was skipped: {error}")
             return
         self._identities.append(identity)
-        self._headers.append(_header(document))
+        self._headers.append(shared(_header(document)))
         times, columns = documents.own_times(document), document["result_columns"]
         raws: list[Raw] = []
         for name, values in document["results"].items():
@@ -219,6 +220,14 @@ def joined(one: Table, other: Table) -> Table:
         },
         np.concatenate([one.samples, other.samples]),
     )
+
+
+def shared(header: dict[str, Any]) -> dict[str, Any]:
+    """A header whose texts are one object each with those of all others: most are the same."""
+    return {
+        name: sys.intern(value) if isinstance(value, str) else value
+        for name, value in header.items()
+    }
 
 
 def _header(document: dict[str, Any]) -> dict[str, Any]:
