@@ -16,11 +16,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit  # pyright: ignore[reportMissingTypeStubs] scipy ships none
 
 from mobileopt import commits
 from mobileopt.accepted import Accepted
@@ -54,6 +54,7 @@ every rewrite of the arithmetic moves them about, and they count as none."""
 
 _NEAREST = 30  # results on each side that the size of a change rests on
 _LEVEL = 0.05  # the interval of a size covers 95 %
+_NEARLY_NORMAL = 200  # degrees of freedom; the expansion in 1/n is then good to four digits
 # What a metric that can be 0 is lifted to, so that it has a ratio; and less than one of
 # anything that is counted.
 _FLOORS = {"seconds": None, "ratio": ROUNDING, "fraction": ROUNDING, "unit": ROUNDING}
@@ -390,8 +391,19 @@ def _interval(
     n = min(_NEAREST, int(measured[start:index].sum()))
     m = min(_NEAREST, int(measured[index:stop].sum()))
     sigma = noise(present, floor=0.0)
-    half = -float(stdtrit(len(present) - 2, _LEVEL / 2)) * sigma * math.sqrt(1 / n + 1 / m)
+    half = _student(len(present) - 2) * sigma * math.sqrt(1 / n + 1 / m)
     return found.point.ratio * math.exp(-half), found.point.ratio * math.exp(half)
+
+
+def _student(freedom: int) -> float:
+    """Student's t at the upper end of the interval."""
+    if freedom > _NEARLY_NORMAL:
+        normal = NormalDist().inv_cdf(1 - _LEVEL / 2)
+        return normal + (normal**3 + normal) / (4 * freedom)
+    # In here: a long history does without scipy and what it takes of memory.
+    from scipy.special import stdtrit  # pyright: ignore[reportMissingTypeStubs] it ships none
+
+    return -float(stdtrit(freedom, _LEVEL / 2))
 
 
 def _takes_back(found: SeriesChange, later: SeriesChange, min_effect: float) -> bool:

@@ -23,6 +23,7 @@ _FAILURE_SCRIPT = re.compile(
     r'<script type="text/javascript">\s*function js_load_failure\(\) \{.*?\}\s*</script>', re.DOTALL
 )
 _REGRESSIONS_ENTRY = '<li id="nav-li-regressions"><a href="#/regressions">Regressions</a></li>'
+_RANGE = '<input id="range"'
 _ERROR_DIALOG = "<!-- A modal dialog box for displaying error messages -->"
 
 
@@ -38,6 +39,7 @@ def patched(html: str, pages: Iterable[Page], local: Mapping[str, str]) -> str:
     html = _substitute(html, _FAILURE_SCRIPT, f'<script src="{OWN}/loading.js"></script>')
     html = _replace(html, "<title>", _meta(html) + "<title>")
     html = _replace(html, "</head>", _scripts(pages) + "</head>")
+    html = _replace(html, _RANGE, _RANGE + ' aria-label="Commits chosen"')
     html = _replace(html, _REGRESSIONS_ENTRY, _REGRESSIONS_ENTRY + _entries(pages))
     return _replace(html, _ERROR_DIALOG, _displays(pages) + _ERROR_DIALOG)
 

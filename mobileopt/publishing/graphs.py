@@ -91,8 +91,36 @@ Place = tuple[int, int, dict[str, Any]]
 """Where a file's results go: its header's index, its revision, and the graphs' params."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Draft:
+    """A graph whose cells have been found and not yet read."""
+
+    benchmark: Mapping[str, Any]
+    params: Mapping[str, Any]
+    rows: Array
+    revisions: Array
+    cells: Array
+
+
 def build(table: Table, benchmarks: Mapping[str, Any], places: Iterable[Place]) -> Iterator[Graph]:
-    """The graphs of the benchmarks asv lists, of the files that have a place."""
+    """The graphs of the benchmarks asv lists, of the files that have a place.
+
+    The table's cells are used up: each column goes as soon as it stands in the graphs, or a
+    large store would be in memory twice.
+    """
+    drafts = list(_drafts(table, benchmarks, places))
+    columns: list[dict[str, Array]] = [{} for _ in drafts]
+    for name in COLUMNS:
+        cells = table.cells.pop(name)
+        for draft, own in zip(drafts, columns, strict=True):
+            own[name] = _column(cells, draft.cells)
+    for draft, own in zip(drafts, columns, strict=True):
+        yield _graph(table, draft, own)
+
+
+def _drafts(
+    table: Table, benchmarks: Mapping[str, Any], places: Iterable[Place]
+) -> Iterator[_Draft]:
     kinds: dict[str, int] = {}
     params_of: list[dict[str, Any]] = []
     by_file: dict[int, list[tuple[int, int]]] = {}
@@ -110,24 +138,25 @@ def build(table: Table, benchmarks: Mapping[str, Any], places: Iterable[Place]) 
         for index, found in by_file.items():
             if turn < len(found):
                 kind[index], revision[index] = found[turn]
-        yield from _graphs_of_turn(table, benchmarks, (kind, revision), params_of)
+        yield from _drafts_of_turn(table, benchmarks, (kind, revision), params_of)
 
 
-def _graphs_of_turn(
+def _drafts_of_turn(
     table: Table,
     benchmarks: Mapping[str, Any],
     placed: tuple[Array, Array],
     params_of: list[dict[str, Any]],
-) -> Iterator[Graph]:
+) -> Iterator[_Draft]:
     kind, revision = (each[table.rows["file"]] for each in placed)
     usable = np.flatnonzero((kind >= 0) & _listed(table, benchmarks))
     keys = table.rows["benchmark"][usable].astype("i8") << _SHIFT | kind[usable]
     order = np.argsort(keys, kind="stable")
-    for rows in np.split(usable[order], np.flatnonzero(np.diff(keys[order])) + 1):
-        if len(rows):
-            rows = rows[np.argsort(revision[rows], kind="stable")]  # noqa: PLW2901 - in order
+    for group in np.split(usable[order], np.flatnonzero(np.diff(keys[order])) + 1):
+        if len(group):
+            rows = group[np.argsort(revision[group], kind="stable")]
             benchmark = benchmarks[table.texts[table.rows["benchmark"][rows[0]]]]
-            yield _graph(table, benchmark, rows, revision[rows], params_of[kind[rows[0]]])
+            cells = _cells(table, benchmark, rows)
+            yield _Draft(benchmark, params_of[kind[rows[0]]], rows, revision[rows], cells)
 
 
 def _listed(table: Table, benchmarks: Mapping[str, Any]) -> Array:
@@ -142,32 +171,26 @@ def _listed(table: Table, benchmarks: Mapping[str, Any]) -> Array:
     return np.array(shown, bool)[of_row]
 
 
-def _graph(
-    table: Table,
-    benchmark: Mapping[str, Any],
-    rows: Array,
-    revisions: Array,
-    params: dict[str, Any],
-) -> Graph:
-    index = _cells(table, benchmark, rows)
-    columns = {name: _column(table.cells[name], index) for name in COLUMNS}
+def _graph(table: Table, draft: _Draft, columns: dict[str, Array]) -> Graph:
+    revisions = draft.revisions
     columns["value"][~np.isfinite(columns["value"])] = np.nan
     for name in COLUMNS[1:]:
         columns[name][np.isnan(columns["value"])] = np.nan
-    sources = np.stack([np.searchsorted(np.unique(revisions), revisions), table.rows["file"][rows]])
+    files = table.rows["file"][draft.rows]
+    sources = np.stack([np.searchsorted(np.unique(revisions), revisions), files])
     starts = np.flatnonzero(np.diff(revisions, prepend=-1))
     if len(starts) < len(revisions):
         columns = _merged(columns, starts)
-    name, is_scalar = str(benchmark["name"]), not benchmark["params"]
+    name, is_scalar = str(draft.benchmark["name"]), not draft.benchmark["params"]
     environment = table.headers[sources[1, -1]]["environment"]
-    return Graph(name, params, is_scalar, revisions[starts], columns, sources, environment)
+    return Graph(name, draft.params, is_scalar, revisions[starts], columns, sources, environment)
 
 
 def _cells(table: Table, benchmark: Mapping[str, Any], rows: Array) -> Array:
     """The position of each row's cell for each combination of today's, -1 for none."""
     wanted = list(itertools.product(*benchmark["params"]))
     starts = (np.cumsum(table.rows["size"]) - table.rows["size"])[rows]
-    index = np.full((len(rows), len(wanted)), -1)
+    index = np.full((len(rows), len(wanted)), -1, np.int32)
     axes = table.rows["axes"][rows]
     for code in np.unique(axes):
         stored = itertools.product(*json.loads(table.texts[code]))

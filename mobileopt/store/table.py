@@ -196,7 +196,12 @@ def kept(table: Table, keep: Array) -> Table:
 
 
 def joined(one: Table, other: Table) -> Table:
-    """The files of both, those of `one` first."""
+    """The files of both, those of `one` first; the columns of both are used up.
+
+    Column by column: a large store would be in memory twice otherwise.
+    """
+    if not one.headers:
+        return other
     index = {text: number for number, text in enumerate(one.texts)}
     moved = np.array([index.setdefault(text, len(index)) for text in other.texts], "i4")
     rows = dict(other.rows)
@@ -208,7 +213,10 @@ def joined(one: Table, other: Table) -> Table:
         one.headers + other.headers,
         list(index),
         {name: np.concatenate([one.rows[name], rows[name]]) for name in ROW_DTYPES},
-        {name: np.concatenate([one.cells[name], other.cells[name]]) for name in CELL_DTYPES},
+        {
+            name: np.concatenate([one.cells.pop(name), other.cells.pop(name)])
+            for name in CELL_DTYPES
+        },
         np.concatenate([one.samples, other.samples]),
     )
 

@@ -13,7 +13,15 @@ from browser.look import DARK, SCREENS, SERIES, drawn_pixels, violations
 
 pytestmark = pytest.mark.browser
 ALL_SCREENS = pytest.mark.parametrize("visit", SCREENS.values(), ids=SCREENS, indirect=True)
-PAGES = ["#/", "#/summarylist", "#/regressions", "#/variants", "#latency.time_forward"]
+PAGES = [
+    "#/",
+    "#/summarylist",
+    "#/regressions",
+    "#/variants",
+    "#/changes",
+    "#/series",
+    "#latency.time_forward",
+]
 
 
 @pytest.mark.parametrize("route", PAGES)
@@ -123,13 +131,21 @@ def test_the_pages_are_reached_through_the_navigation_and_hide_each_other(visit:
 
 
 @ALL_SCREENS
-def test_axe_finds_nothing_serious_around_a_graph(visit: Visit, axe: str):
+@pytest.mark.parametrize("route", [*PAGES[:-1], f"#latency.time_forward?{SERIES}"])
+def test_axe_finds_nothing_serious_on_asvs_own_pages(visit: Visit, axe: str, route: str):
+    page = visit.open(route)
+    page.wait_for_load_state("networkidle")
+    page.evaluate(axe)
+    assert violations(page.evaluate("axe.run()"), {"serious", "critical"}) == []
+
+
+def test_asvs_buttons_work_by_the_keyboard(visit: Visit):
     page = visit.open(f"#latency.time_forward?{SERIES}")
     page.wait_for_selector("#main-graph canvas")
-    page.evaluate(axe)
-    # The panels and graphs are asv's; the frame around them is ours to keep readable.
-    found = page.evaluate("axe.run({exclude: [['#graph-display']]})")
-    assert violations(found, {"serious", "critical"}) == []
+    page.locator("#log-scale").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**y-axis-scale=log**")
+    assert "active" in page.get_attribute("#log-scale", "class")
 
 
 @pytest.mark.parametrize("visit", [DARK], indirect=True)

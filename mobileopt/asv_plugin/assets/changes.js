@@ -33,7 +33,8 @@
         if (each.low === null || each.high === null) {
             return null;
         }
-        return units.change(each.low) + ' to ' + units.change(each.high);
+        const [low, high] = [units.change(each.low), units.change(each.high)];
+        return low === high ? null : low + ' to ' + high;
     }
 
     function levels(each) {
@@ -55,7 +56,7 @@
     const WHAT = {
         title: 'Series',
         key: (each) => each.subject + each.metric + each.machine,
-        draw: (each) => [node('a', {href: address(each)}, each.subject), small(each.metric + ' \u00b7 ' + each.machine)],
+        draw: (each) => [node('a', {class: 'mo-subject', href: address(each)}, each.subject), small(each.metric + ' \u00b7 ' + each.machine)],
     };
     const LITTLE = {
         title: 'Around it', key: null,

@@ -24,4 +24,19 @@
             }
         };
     }
+
+    /* asv's buttons are links without an address, which a keyboard never reaches. */
+    function reachable() {
+        $('a.btn[role="button"]:not([href]):not([tabindex])').attr('tabindex', '0');
+    }
+    $(document).on('keydown', 'a.btn[role="button"]:not([href])', function (event) {
+        if (event.key === 'Enter' || event.key === ' ') {
+            event.preventDefault();
+            this.click();
+        }
+    });
+    $(document).ready(function () {
+        reachable();
+        new MutationObserver(reachable).observe(document.body, {childList: true, subtree: true});
+    });
 })(jQuery);

@@ -40,8 +40,7 @@ window.mobileopt.plot = (function () {
 
     /* The range of the y-axis: what was measured. A rare interval as wide as the sky is cut. */
     function range(series, fromZero) {
-        const values = [...series.value, ...series.doubts.map((each) => each.value).filter((each) => each !== null)];
-        let [low, high] = [Math.min(...values), Math.max(...values)];
+        let [low, high] = [Math.min(...series.value), Math.max(...series.value)];
         const room = Math.max(high - low, Math.abs(high) * 0.02, 1e-12);
         const inside = (value) => value !== null && value > low - room && value < high + room;
         const ends = [...series.q25, ...series.q75, ...series.low, ...series.high].filter(inside);
@@ -126,6 +125,8 @@ window.mobileopt.plot = (function () {
     }
 
     function dots(series, x, y, height) {
+        /* What was left out does not stretch the axis: beyond it stands at its edge. */
+        const within = (value) => Math.max(MARGIN.top + 6, Math.min(height - MARGIN.bottom - 6, y(value)));
         const suspect = new Set(series.doubts.filter((each) => each.verdict === 'suspect').map((each) => each.at));
         const few = series.value.length <= DOTS;
         const drawn = series.value.flatMap(function (value, index) {
@@ -135,7 +136,7 @@ window.mobileopt.plot = (function () {
             return few ? [shape('circle', {cx: x(index), cy: y(value), r: series.value.length > 80 ? 2 : 3, class: 'mo-result'})] : [];
         });
         const crosses = series.doubts.filter((each) => each.verdict === 'invalid').map((each) =>
-            cross(x(each.at), each.value === null ? height - MARGIN.bottom - 6 : y(each.value)));
+            cross(x(each.at), each.value === null ? height - MARGIN.bottom - 6 : within(each.value)));
         return [...drawn, ...crosses];
     }
 

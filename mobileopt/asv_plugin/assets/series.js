@@ -131,7 +131,8 @@
             ...changes.map((each) => node('span', {class: 'mo-size mo-' + each.direction},
                 'changed by ' + units.change(each.size))),
             ...doubts.map((each) => node('span', {class: 'mo-doubt'},
-                each.verdict + ': ' + (each.reasons.join('; ') || 'no reason given'))));
+                each.verdict + ': ' + (each.reasons.join('; ') || 'no reason given')
+                    + (each.value === null ? '' : ', measured ' + scale.text(each.value)))));
     }
 
     function legend(cut) {
