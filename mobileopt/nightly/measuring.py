@@ -16,6 +16,7 @@ def measure(shift: Shift, wanted: Mapping[Machine, Sequence[str]]) -> None:
 
     What could not be measured is counted: against the commit, or against the phone.
     """
+    shift.planned += sum(map(len, wanted.values()))
     groups = shift.lab.together(list(wanted))
     turns = max(map(len, wanted.values()), default=0) if len(groups) > 1 else 1
     for turn in range(turns):
@@ -67,7 +68,9 @@ def _lane(shift: Shift, machine: Machine, commits: Sequence[str]) -> Lane:
         if reason := shift.refusal(job, measuring=True):
             shift.leave(f"{commit[:8]} on {machine.name}: {reason}")
             continue
-        shift.say(f"measuring {commit[:8]} on {machine.name}")
+        shift.begun += 1
+        count = f"{shift.begun} of {shift.planned}"
+        shift.say(f"measuring {commit[:8]} on {machine.name}, {count}")
         outcome = yield job
         shift.keep(outcome)
         _count(shift, outcome)

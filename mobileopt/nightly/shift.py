@@ -22,7 +22,7 @@ class Shift:
 
     `left` is what there was no time or no machine for, `warnings` what a reader should know,
     `measured` the machine and commit of each finished measurement, `missing` the serials of
-    phones that are not here.
+    phones that are not here. `begun` of `planned` measurements are on their way or done.
     """
 
     config: Config
@@ -38,6 +38,8 @@ class Shift:
     warnings: list[str] = field(default_factory=list[str])
     measured: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     missing: list[str] = field(default_factory=list[str])
+    planned: int = 0
+    begun: int = 0
 
     def seconds_left(self) -> float | None:
         """Until the end of the night; None for no end."""
