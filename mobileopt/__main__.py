@@ -18,6 +18,7 @@ COMMANDS = (
     "fidelity",
     "inspect",
     "check",
+    "export-frame",
     "init",
 )
 
@@ -56,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name in COMMANDS:
-        module = import_module(f"mobileopt.commands.{name}")
+        module = import_module(f"mobileopt.commands.{name.replace('-', '_')}")
         command = commands.add_parser(
             name,
             help=module.HELP,

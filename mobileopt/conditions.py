@@ -71,6 +71,9 @@ HOST = Memory()
 HARNESS = Path(__file__).parents[1]
 """Where the mobileopt that runs lies: as a checkout, the code of today."""
 
+PROJECT = "MOBILEOPT_PROJECT"
+"""The environment variable that tells a benchmark where its commit's project lies."""
+
 
 def environment(checkout: Path | None = None, memory: Memory = HOST) -> dict[str, str]:
     """This process's environment with the conditions set over it.

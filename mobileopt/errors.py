@@ -3,7 +3,8 @@
 MobileoptError                 exit code 2
 |-- InputError                 what the user gave cannot be used
 |   |-- UnknownNameError       no such model, recipe, engine, layout or backend
-|   `-- CombinationError       each part exists, together they cannot be
+|   |-- CombinationError       each part exists, together they cannot be
+|   `-- ConfigurationError     a configuration file is wrong; exit code 3
 |-- CapabilityError            this torch, machine or build lacks something
 |-- ArtifactError              an artifact or its manifest is missing, damaged or unsafe
 |-- OutputError                a folder cannot be written
@@ -57,6 +58,12 @@ class UnknownNameError(InputError):
 
 class CombinationError(InputError):
     """Each part exists, together they cannot be."""
+
+
+class ConfigurationError(InputError):
+    """A configuration file is missing, not readable, or says something that does not exist."""
+
+    exit_code = 3
 
 
 class CapabilityError(MobileoptError):

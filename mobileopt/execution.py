@@ -171,7 +171,7 @@ def _serve(folders: Sequence[Path], reuse: str) -> None:
         made, forward = loaded[int(request.pop("artifact", 0))]
         use_engine(made)
         counts = "allocations" in request
-        _say(answers, _allocations(forward) if counts else _times(forward, request))
+        _say(answers, _allocations(made, forward) if counts else _times(forward, request))
 
 
 def _times(forward: Forward, asked: dict[str, Any]) -> dict[str, object]:
@@ -186,9 +186,11 @@ def _times(forward: Forward, asked: dict[str, Any]) -> dict[str, object]:
     }
 
 
-def _allocations(forward: Forward) -> dict[str, object]:
+def _allocations(made: Artifact, forward: Forward) -> dict[str, object]:
     from mobileopt import tracer  # a profiler, which a process that measures time does without
 
+    if tracer.refusal(made):
+        return {"count": None}
     trace = tracer.record(forward)
     return {"count": allocations.count(trace), "bytes": allocations.total_bytes(trace)}
 

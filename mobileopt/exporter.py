@@ -7,10 +7,13 @@ commit can be made in its own environment and measured by this code.
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,11 +67,13 @@ class Exported:
     refused: Mapping[str, str]
 
 
-def export(order: Order, on_each: Callable[[], object] = lambda: None) -> Exported:
+def export(
+    order: Order, on_each: Callable[[], object] = lambda: None, timeout: float = math.inf
+) -> Exported:
     """Export every recipe that can be; `on_each` is called after each.
 
     Raises InputError with the other side's sentence when it refuses the whole order, and
-    MeasurementError when it dies.
+    MeasurementError when it dies; after `timeout` seconds it is made to.
     """
     made: list[Artifact] = []
     refused: dict[str, str] = {}
@@ -81,7 +86,7 @@ def export(order: Order, on_each: Callable[[], object] = lambda: None) -> Export
             cwd=order.folder or order.checkout,
             text=True,
         )
-        with process:
+        with process, _killing(process, timeout):
             for line in process.stdout or ():
                 told = json.loads(line)
                 if "refused" in told:
@@ -93,6 +98,17 @@ def export(order: Order, on_each: Callable[[], object] = lambda: None) -> Export
             errors.seek(0)
             raise _failure(errors.read())
     return Exported(tuple(made), refused)
+
+
+@contextmanager
+def _killing(process: subprocess.Popen[str], timeout: float) -> Iterator[None]:
+    timer = threading.Timer(min(timeout, threading.TIMEOUT_MAX), process.kill)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _failure(errors: str) -> InputError | MeasurementError:

@@ -109,7 +109,7 @@ def session(
 def allocations(
     folders: Mapping[str, Served], on_each: Callable[[], object] = lambda: None
 ) -> dict[str, Allocations]:
-    """What one warm forward pass of each asks the allocator for, by name.
+    """What one warm forward pass of each asks the allocator for, by name, where it can be seen.
 
     In processes of their own: counting needs a profiler, beside which no time is measured.
     Raises as `session` does.
@@ -118,7 +118,8 @@ def allocations(
     for name, what in folders.items():
         with Worker(what) as worker:
             worker.wait()
-            counted[name] = worker.allocations()
+            if found := worker.allocations():
+                counted[name] = found
         on_each()
     return counted
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mobileopt.conditions import PROJECT
 from mobileopt.errors import InputError
 from mobileopt.exporter import Order, export
 from mobileopt.variant import BASELINE, Recipe, check_model_name
@@ -131,7 +132,7 @@ class Suite:
     def _export(self, out: Path, name: str) -> dict[str, str]:
         model = next(each for each in self.models if each.name == name)
         recipes = [Recipe.parse(each) for each in self.recipes]
-        project = Path(os.environ.get("MOBILEOPT_PROJECT", "."))
+        project = Path(os.environ.get(PROJECT, "."))
         if not project.is_dir():
             return dict.fromkeys(self.recipes, "this commit lacks the project's folder")
         order = Order(

@@ -13,10 +13,18 @@ from typing import Any
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from mobileopt.artifact import Artifact
 from mobileopt.errors import CapabilityError
 from mobileopt.trace import Call, TensorLayout, Trace
 
 _SILENT = "6"  # above libkineto's errors: it looks for a GPU, and says that there is none
+
+
+def refusal(made: Artifact) -> str | None:
+    """Why a trace of an artifact would say nothing of it, or None."""
+    if made.path.suffix == ".pte":
+        return f"{made.variant} runs in ExecuTorch's own runtime, which torch's profiler cannot see"
+    return None
 
 
 def record(forward: Callable[[], object]) -> Trace:

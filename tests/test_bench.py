@@ -25,7 +25,7 @@ def test_a_machine_is_named_by_what_it_is_and_safe_as_a_folder(cpu, arch, cores,
 
 
 def test_the_quick_selection_takes_core_models_and_leaves_out_memory():
-    pattern = re.compile(bench._quick_pattern())
+    pattern = re.compile(bench.quick_pattern())
     recipe = _suite.QUICK_RECIPES[-1]
     assert pattern.search(f"latency.time_forward('mobilenet_v2', '{recipe}')")
     assert pattern.search(f"fidelity.track_noise('resnet18', '{recipe}')")
@@ -48,7 +48,7 @@ def test_an_asv_that_fails_is_told_with_its_last_line(monkeypatch):
 
     monkeypatch.setattr(subprocess, "Popen", failing)
     with pytest.raises(MeasurementError, match="exit code 1: Unknown commit"):
-        bench.run("nonsense", "here", everything=False, console=Console(file=io.StringIO()))
+        bench.run("nonsense", "here", pattern="x", console=Console(file=io.StringIO()))
 
 
 def test_the_table_lists_recipes_by_speed_with_size_and_fidelity(tmp_path):
@@ -67,3 +67,16 @@ def test_the_table_lists_recipes_by_speed_with_size_and_fidelity(tmp_path):
     assert text.index("[red]base") < text.index("fast")
     assert all(part in text for part in ("10.0 ms", "3.00x", "14.0 MB", "100.0 dB", "n/a"))
     assert str(tmp_path / "index.html") in text.replace("\n", "")
+
+
+def test_an_asv_that_is_too_slow_is_ended_with_all_it_started(monkeypatch):
+    popen, started = subprocess.Popen, []
+
+    def slow(command, **options):
+        started.append(popen(["sh", "-c", "sleep 60; echo late"], **options))
+        return started[0]
+
+    monkeypatch.setattr(subprocess, "Popen", slow)
+    with pytest.raises(MeasurementError, match="was not done with HEAD"):
+        bench.run("HEAD", "here", pattern=None, console=Console(file=io.StringIO()), seconds=0.2)
+    assert started[0].poll() is not None

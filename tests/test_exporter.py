@@ -59,3 +59,9 @@ def test_what_belongs_to_a_users_own_model_is_passed_on(tmp_path):
 def test_a_model_that_prints_does_not_disturb_the_answers(tmp_path):
     order = Order("own_nets:Talker", [BASELINE], tmp_path, inputs=["1,3,16,16"])
     assert len(exporter.export(order).made) == 1
+
+
+def test_an_export_that_takes_too_long_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(Order, "command", lambda self: ["sleep", "60"])
+    with pytest.raises(MeasurementError, match="the export ended early"):
+        exporter.export(Order("mlp", [MOBILE], tmp_path), timeout=0.2)

@@ -7,7 +7,7 @@ import pytest
 
 HARNESS = (
     "adb", "artifact", "asv_plugin", "commands.compare", "compare", "device", "exporter",
-    "measure", "report.json", "report.terminal", "run", "runners.host",
+    "measure", "nightly.night", "report.json", "report.terminal", "run", "runners.host",
     "runners.speed_benchmark_torch", "store", "verdicts", "commands.tune", "tuning.race",
 )  # fmt: skip
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -83,3 +85,11 @@ def test_the_conversion_inside_a_model_is_seen_once():
 def test_a_runtime_that_is_not_torchs_cannot_be_recorded_and_says_so():
     with pytest.raises(CapabilityError, match="another runtime runs it"):
         tracer.record(lambda: None)
+
+
+def test_a_trace_of_an_executorch_program_would_say_nothing_of_it_so_it_is_refused(tmp_path):
+    workshop = Workshop(network.load("annotated_conv_bn_relu"))
+    made = export(workshop, recipes.parse("unfused-float-nchw-torchscript"), tmp_path)
+    assert tracer.refusal(made) is None
+    program = replace(made, file="model.pte")
+    assert "torch's profiler cannot see" in tracer.refusal(program)

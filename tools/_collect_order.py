@@ -82,10 +82,10 @@ def prepare(
 
     Raises InputError for a commit that does not exist.
     """
-    cache = _cache()
+    kept = cache()
     defaults = {
-        "exports": cache / "exports",
-        "locks": cache / "phones",
+        "exports": kept / "exports",
+        "locks": kept / "phones",
         "repository": Path.cwd(),
         "versions": versions(),
         "cached": partial(cached, Cache(default_cache())),
@@ -202,6 +202,6 @@ def server(text: str) -> Server:
     return Server(host, int(port or 0)) if text else Server()
 
 
-def _cache() -> Path:
+def cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "mobileopt"

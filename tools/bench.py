@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         machine = register_machine()
         _warn_about_changes(console)
-        run(arguments.commits, machine, everything=arguments.all, console=console)
+        pattern = None if arguments.all else quick_pattern()
+        run(arguments.commits, machine, pattern=pattern, console=console)
         html, warnings = publish(Path("asv.conf.json"), None, False, console)
     except MobileoptError as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -100,20 +105,70 @@ def _warn_about_changes(console: Console) -> None:
         console.print("Measuring the last commit; the changes in this checkout are not part of it.")
 
 
-def run(commits: str, machine: str, *, everything: bool, console: Console) -> None:
-    """Run asv over `commits`; raises MeasurementError when it fails."""
+def run(
+    commits: str,
+    machine: str,
+    *,
+    pattern: str | None,
+    console: Console,
+    folder: Path | None = None,
+    seconds: float | None = None,
+) -> None:
+    """Run asv over `commits` in the clone at `folder`, or here.
+
+    `pattern` selects benchmarks as asv's --bench does, None takes all. Raises MeasurementError
+    when asv fails, and when it is not done in `seconds`; the commits that were finished are in
+    the store.
+    """
     argv = [sys.executable, "-m", "asv", "run", "--machine", machine, "--record-samples"]
-    argv += [] if everything else ["--bench", _quick_pattern()]
+    argv += [] if pattern is None else ["--bench", pattern]
+    # A session of its own, so that all of it can be ended, and Ctrl-C is passed on here.
     with subprocess.Popen(
-        [*argv, commits], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as asv:
-        last = _follow(asv, console)
+        [*argv, commits], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        cwd=folder, start_new_session=True,
+    ) as asv, _deadline(asv, seconds) as late:  # fmt: skip
+        try:
+            last = _follow(asv, console)
+        except BaseException:
+            _end(asv)
+            raise
+    if late.is_set():
+        raise MeasurementError(f"asv was not done with {commits} in {seconds:.0f} s")
     # 2 says that a benchmark failed; the others are in the store, and its own line said why.
     if asv.returncode not in (0, 2):
         raise MeasurementError(f"asv run failed with exit code {asv.returncode}: {last}")
 
 
-def _quick_pattern() -> str:
+@contextmanager
+def _deadline(asv: subprocess.Popen[str], seconds: float | None) -> Iterator[threading.Event]:
+    """Ends asv after `seconds`; gives whether it did."""
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        _end(asv)
+
+    timer = threading.Timer(seconds or 0.0, end)
+    if seconds is not None:
+        timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
+
+
+def _end(asv: subprocess.Popen[str]) -> None:
+    """End asv; its own Ctrl-C ends what it started, and SIGKILL would leave that running."""
+    with suppress(ProcessLookupError):
+        os.killpg(asv.pid, signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            asv.wait(20)
+            return
+        os.killpg(asv.pid, signal.SIGKILL)
+
+
+def quick_pattern() -> str:
+    """asv's --bench for the quick part of the suite."""
     names = "|".join(map(re.escape, _QUICK_BENCHMARKS))
     models, recipes = "|".join(CORE_MODELS), "|".join(QUICK_RECIPES)
     return rf"^({names})\w*\('({models})', '({recipes})'\)"

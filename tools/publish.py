@@ -78,7 +78,7 @@ def publish(
     chosen = html.absolute() if html else None
     # Everything in the configuration is relative to it; asv goes there as well.
     with contextlib.chdir(config.absolute().parent):
-        conf = _configuration(config.absolute())
+        conf = configuration(config.absolute())
         target = (chosen or Path(conf.html_dir)).resolve()
         _check_target(target)
         with _locked(target), _folder_beside(target) as fresh:
@@ -105,7 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _configuration(path: Path) -> Any:
+def configuration(path: Path) -> Any:
+    """asv's configuration, with its plugins imported; raises InputError for what is wrong in it."""
     from asv.config import Config
     from asv.plugin_manager import plugin_manager
     from asv.util import UserError

@@ -5,6 +5,7 @@ Prints tables as markdown. Examples:
     python -m benchmarks.verdicts detection
     python -m benchmarks.verdicts detection --seeds 10
     python -m benchmarks.verdicts comparison --part machine --minutes 8 --neighbours 2
+    python -m benchmarks.verdicts nightly
     python -m benchmarks.verdicts gate --runs 10
     python -m benchmarks.verdicts store_scale
     python -m benchmarks.verdicts publish
@@ -22,6 +23,7 @@ COMMANDS = {
     "detection": "benchmarks.verdicts.detection",
     "gate": "benchmarks.verdicts.gate",
     "instructions": "benchmarks.verdicts.instructions",
+    "nightly": "benchmarks.verdicts.nightly",
     "publish": "benchmarks.verdicts.publish",
     "store_scale": "benchmarks.verdicts.store_scale",
     "tuning": "benchmarks.verdicts.tuning",

@@ -6,6 +6,10 @@ product slower. A third waits instead of working, which takes no CPU time.
 
     python -m benchmarks.verdicts gate
     python -m benchmarks.verdicts gate --runs 3 --budget 60 --slowdown 0.05
+    python -m benchmarks.verdicts gate --simulated 200
+
+With `--simulated` nothing is measured: that many checks of seven benchmarks are drawn from each
+model of noise, with `--launches` launches in the time there is.
 """
 
 from __future__ import annotations
@@ -17,15 +21,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
+from benchmarks.verdicts import noise
 from mobileopt.conditions import HARNESS, environment
+from mobileopt.gate import timing
+from mobileopt.gate.finding import Result
+from mobileopt.gate.timing import Clock, Pair
+from mobileopt.measure import Record, SessionPlan
 
 _FOLDING = "mobileopt/optimizations/fold_conv_bn/__init__.py"
 _NAMED = {
@@ -106,6 +116,9 @@ def main(argv: Sequence[str]) -> int:
     """Run all checks and print a table; 0 when every one was right, 1 when not."""
     arguments = _arguments(argv)
     console = Console(stderr=True)
+    if arguments.simulated:
+        _simulate(arguments, console)
+        return 0
     wanted = ["unchanged"] * arguments.runs
     wanted += [each for each in list(_NAMED)[1:] for _ in range(arguments.injections)]
     runs: list[Run] = []
@@ -128,6 +141,8 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--injections", type=int, default=1, help="checks of each injection (1)")
     parser.add_argument("--budget", type=float, default=100, help="seconds a check (100)")
     parser.add_argument("--slowdown", type=float, default=0.1, help="injected (0.1)")
+    parser.add_argument("--simulated", type=int, metavar="CHECKS", help="of each model of noise")
+    parser.add_argument("--launches", type=int, default=20, help="in a simulated check (20)")
     parser.add_argument("--threshold", type=float, default=0.05, help="of the check (0.05)")
     parser.add_argument(
         "--model", default="mobilenet_v2", help="whose artifact is timed (mobilenet_v2)"
@@ -212,6 +227,76 @@ def _print(runs: Sequence[Run], arguments: argparse.Namespace) -> None:
             each.worse[_NAMED[injected]] for each in group if _NAMED[injected] in each.worse
         )
         print(f"| {' | '.join([injected, str(len(group)), *codes, right, longest, found])} |")
+
+
+# --- simulation -----------------------------------------------------------------------------
+
+_BENCHMARKS = 7
+
+
+class _Machine:
+    """A clock and a session that take no time; the head of `slowed` is slower by `slowdown`."""
+
+    def __init__(self, model: str, slowed: str, slowdown: float, seed: int) -> None:
+        self.model, self.slowed, self.slowdown = model, slowed, slowdown
+        self.rng, self.launches = np.random.default_rng(seed), 0
+
+    def session(
+        self,
+        folders: Mapping[str, object],
+        plan: SessionPlan,
+        *,
+        together: Sequence[Sequence[str]],
+        until: float,
+    ) -> Record:
+        self.launches += 1
+        times: dict[str, list[tuple[float, ...]]] = {}
+        for base, head in together:
+            slowdown = self.slowdown if f" of {self.slowed}," in head else 0.0
+            sides = noise.session(self.model, slowdown, 1, plan.rounds, self.rng)
+            for name, rounds in zip((base, head), sides, strict=True):
+                times[name] = [tuple(each) for each in rounds]
+        return Record(times, times, [0] * plan.rounds)
+
+
+def _simulate(arguments: argparse.Namespace, console: Console) -> None:
+    title = (
+        f"{arguments.simulated} simulated checks a cell of {arguments.launches} launches, "
+        f"{_BENCHMARKS} benchmarks, in %"
+    )
+    print(f"\n### {title}, threshold {arguments.threshold:.0%}\n")
+    print("| noise | slower | exit 0 | exit 1 | exit 2 | it is named | another is named |")
+    print("|---|---|---|---|---|---|---|")
+    for model in noise.MODELS:
+        for slowdown in (0.0, arguments.threshold, arguments.slowdown):
+            with console.status(f"{model}, {slowdown:.0%}"):
+                checks = [
+                    _simulated(model, slowdown, seed, arguments)
+                    for seed in range(arguments.simulated)
+                ]
+            codes = [_share(each.exit_code == code for each in checks) for code in (0, 1, 2)]
+            named = [{each.subject for each in check.having("worse")} for check in checks]
+            found = _share("0" in each for each in named) if slowdown else ""
+            wrong = _share(bool(each - ({"0"} if slowdown else set())) for each in named)
+            print(f"| {' | '.join([model, f'{slowdown:.0%}', *codes, found, wrong])} |", flush=True)
+
+
+def _simulated(model: str, slowdown: float, seed: int, arguments: argparse.Namespace) -> Result:
+    machine = _Machine(model, "0", slowdown, seed)
+    pairs = [
+        Pair("latency.time_forward", str(number), Path("base"), Path("head"))
+        for number in range(_BENCHMARKS)
+    ]
+    clock = Clock(
+        float(arguments.launches), now=lambda: float(machine.launches), session=machine.session
+    )
+    findings = timing.judge(pairs, arguments.threshold, clock)
+    return Result("base", "head", tuple(findings), arguments.threshold, 0.0, {})
+
+
+def _share(answers: Iterable[bool]) -> str:
+    told = list(answers)
+    return f"{100 * sum(told) / len(told):.1f}"
 
 
 if __name__ == "__main__":

@@ -17,10 +17,10 @@ from typing import Any
 from asv import util
 from asv.environment import Environment, EnvironmentUnavailable
 
+from mobileopt.conditions import PROJECT
+
 MEASURED = ("torch", "torchvision")
 """The installed packages that decide what is measured."""
-PROJECT = "MOBILEOPT_PROJECT"
-"""The environment variable that tells a benchmark where its commit's project lies."""
 
 
 class Installed(Environment):

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
+from statistics import median
 from typing import Any
 
 from mobileopt import sampling
@@ -131,7 +132,9 @@ class _OnDevice:
 
     def _outcomes(self) -> Iterable[Outcome]:
         try:
-            stored = present(self.store, self.filing) if not self.order.redo else set()
+            stored = frozenset[Variant]()
+            if not self.order.redo:
+                stored = present(self.store, self.filing)
         except StoreError as error:
             yield from self._all_failed(self.order.variants, error)
             return
@@ -185,17 +188,17 @@ class _OnDevice:
 
     def _models(self, wanted: Sequence[Variant], found: Sequence[Program]) -> Iterable[Outcome]:
         for model, group in groupby(wanted, key=lambda each: each.model):
-            variants = list(group)
+            remaining = list(group)
             try:
-                yield from self._model(model, variants, found)
-            except _ENDS_ALL:
-                raise
-            except StoreError:
+                for outcome in self._model(model, tuple(remaining), found):
+                    remaining.remove(Variant.parse(outcome.variant))
+                    yield outcome
+            except (*_ENDS_ALL, StoreError):
                 raise
             except MobileoptError as error:
                 if self.collection.stopping.is_set():
                     raise Stopped from error
-                yield from self._all_failed(variants, error)
+                yield from self._all_failed(remaining, error)
 
     def _model(
         self, model: str, variants: Sequence[Variant], found: Sequence[Program]
@@ -234,13 +237,12 @@ class _OnDevice:
 
     def _session(self, subjects: Sequence[Subject], reference: Subject | None) -> Iterable[Outcome]:
         started = datetime.now(UTC)
-        begun = time.monotonic()
         record = self._measure(subjects, reference)
+        measured = time.monotonic()
         entries = [self.filing.measured(record, each, started, self.setting) for each in subjects]
         self.store.add(*entries)
-        # Storing is the layer's, and so is what adb took beside the session's own clock.
-        spent = time.monotonic() - begun - record.times.total
-        overhead = (record.times.overhead + spent) / len(subjects)
+        storing = time.monotonic() - measured
+        overhead = (record.times.overhead + storing) / len(subjects)
         for subject, entry in zip(subjects, entries, strict=True):
             yield self._told(subject, entry, record, overhead)
 
@@ -252,15 +254,18 @@ class _OnDevice:
         baseline = next(e.name for e in subjects if e.artifact.variant.recipe == recipe)
 
         def once() -> Record:
+            renew(self.phone)
             seed = secrets.randbits(32)
             return session.measure(self.setting, subjects, baseline, reference, seed)
 
         record = self._again(once)
-        if record.throttled:
+        if record.throttled and not self.device.emulator:
             self.setting.tell("it throttled; once more, after cooling down")
             with contextlib.suppress(TransientDeviceError):  # still hot: the first one counts
                 second = self._again(once)
                 record = record if second.throttled else second
+            if self.collection.stopping.is_set():
+                raise Stopped
         return record
 
     def _again(self, deed: Callable[[], Record]) -> Record:
@@ -286,14 +291,13 @@ class _OnDevice:
         if entry.reason is not None:
             error = str(entry.context.get("error", "invalid"))
             return self._outcome(variant, FAILED, entry.reason, error=error, overhead=overhead)
-        samples = sorted(entry.samples)
         return self._outcome(
             variant,
             STORED,
             "; ".join(record.validity[subject.name].reasons),
             validity=record.validity[subject.name].verdict,
-            samples=len(samples),
-            seconds=samples[len(samples) // 2],
+            samples=len(entry.samples),
+            seconds=median(entry.samples),
             overhead=overhead,
         )
 
@@ -309,13 +313,13 @@ class _OnDevice:
         return Outcome(self.device.name, str(variant), status, reason, **more)
 
 
-def present(store: Store, filing: Filing) -> set[Variant]:
+def present(store: Store, filing: Filing) -> frozenset[Variant]:
     """The variants that have a value of this benchmark, commit and device."""
     if not (store.path / filing.device.name).is_dir():
-        return set()
-    frame = store.frame()
+        return frozenset()
+    frame: Any = store.frame()  # pandas ships no stubs
     if not {"model", "recipe"} <= set(frame.columns):
-        return set()
+        return frozenset()
     rows = frame[
         (frame["machine"] == filing.device.name)
         & (frame["commit"] == filing.commit.hash)
@@ -324,10 +328,10 @@ def present(store: Store, filing: Filing) -> set[Variant]:
         & (frame["version"] == filing.benchmark.version)
         & (frame["status"] == "measured")
     ]
-    return {
+    return frozenset(
         Variant(str(model), Recipe.parse(str(recipe)))
         for model, recipe in zip(rows["model"], rows["recipe"], strict=True)
-    }
+    )
 
 
 def _why_not(variant: Variant, found: Sequence[Program]) -> str:

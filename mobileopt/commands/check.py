@@ -145,6 +145,9 @@ def _stored(arguments: argparse.Namespace) -> tuple[Result, Sequence[Accepted]]:
 def _question(arguments: argparse.Namespace, repository: Path) -> Question:
     main = arguments.base or commits.main_branch(repository)
     base = main if arguments.base else commits.merge_base(repository, main, arguments.head)
+    for model in arguments.pass_models:
+        if model not in models.names():
+            raise UnknownNameError("model", model, models.names())
     return Question(
         repository=repository,
         base=base,

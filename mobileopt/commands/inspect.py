@@ -113,6 +113,8 @@ def _traced(folder: Path) -> tuple[Artifact, Trace]:
     made = artifact.read(folder)  # a damaged artifact is told before torch's slow import
     from mobileopt import execution, tracer
 
+    if reason := tracer.refusal(made):
+        raise CapabilityError(reason)
     forward = execution.load(folder)[1]
     execution.warm_up(forward)
     return made, tracer.record(forward)

@@ -7,6 +7,7 @@ full; what is timed gets the rest of the budget (`mobileopt.gate.timing`).
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,7 @@ from mobileopt.gate import timing
 from mobileopt.gate.finding import (
     CHANGED,
     DISAGREEMENT,
+    EXPORT,
     GRAPH_METRICS,
     LATENCY,
     NOISE,
@@ -84,11 +86,49 @@ class Told:
 QUIET = Told()
 
 
+class _OutOfTime(Exception):
+    """The budget ended in the middle of what its message says."""
+
+
 @dataclass
-class _Compared:
+class _Work:
+    """What is being compared, in which folder, until when; and what was found so far."""
+
+    question: Question
+    folder: Path
+    told: Told
+    deadline: float
     findings: list[Finding] = field(default_factory=list[Finding])
     pairs: list[Pair] = field(default_factory=list[Pair])
     skipped: dict[str, str] = field(default_factory=dict[str, str])
+    step: str = ""
+
+    def begin(self, what: str) -> None:
+        """Say what begins; raises _OutOfTime when there is no time for it."""
+        self.told.step(what)
+        self.step = what
+        self.left()
+
+    def left(self) -> float:
+        """Seconds until the deadline, above 0; raises _OutOfTime when it has passed."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise _OutOfTime(self.step)
+        return left
+
+    def run(self, argv: Sequence[str], checkout: Path) -> subprocess.CompletedProcess[str]:
+        """Run a program with a checkout's mobileopt, no longer than until the deadline."""
+        try:
+            return subprocess.run(
+                argv,
+                env=environment(checkout),
+                capture_output=True,
+                text=True,
+                timeout=self.left(),
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise _OutOfTime(self.step) from error
 
 
 def compare_commits(
@@ -102,25 +142,32 @@ def compare_commits(
     began = time.monotonic()
     base, head = (commits.resolve(question.repository, each) for each in _ends(question))
     with _checkouts(question, base, head) as folder:
-        compared = _Compared()
-        _compare_artifacts(question, folder, compared, told)
-        _compare_counts(question, folder, compared, told)
-        if question.timed and compared.pairs:
-            told.step(f"timing {len(compared.pairs)} benchmarks")
-            clock = Clock(began + question.budget, on_launch=told.launch)
-            compared.findings += timing.judge(
-                compared.pairs, question.threshold, clock, question.seed
-            )
+        work = _Work(question, folder, told, began + question.budget)
+        try:
+            _compare_artifacts(work)
+            _compare_counts(work)
+        except _OutOfTime as ended:
+            work.findings.append(_unfinished(str(ended), question))
+        if question.timed and work.pairs:
+            told.step(f"timing {len(work.pairs)} benchmarks")
+            clock = Clock(work.deadline, on_launch=told.launch)
+            work.findings += timing.judge(work.pairs, question.threshold, clock, question.seed)
     brought = commits.between(question.repository, base, head)
     return Result(
         base=base,
         head=head,
-        findings=accept(compared.findings, accepted, brought),
+        findings=accept(work.findings, accepted, brought),
         threshold=question.threshold,
         seconds=time.monotonic() - began,
-        skipped=compared.skipped,
+        skipped=work.skipped,
         notes=_notes(question, base, head),
     )
+
+
+def _unfinished(step: str, question: Question) -> Finding:
+    unknown = (math.nan, math.nan, math.nan, 0.0, math.inf)
+    why = f"the budget of {question.budget:g} s ended in it, and all that comes after is missing"
+    return Finding(EXPORT, step, "unclear", *unknown, why)
 
 
 def _ends(question: Question) -> tuple[str, str]:
@@ -148,36 +195,35 @@ def _checkouts(question: Question, base: str, head: str) -> Iterator[Path]:
 # --- artifacts -------------------------------------------------------------------------------
 
 
-def _compare_artifacts(question: Question, folder: Path, compared: _Compared, told: Told) -> None:
+def _compare_artifacts(work: _Work) -> None:
     both: dict[str, tuple[Artifact, Artifact]] = {}
-    for model in question.models if question.recipes else ():
-        old, new = (_export(question, model, folder, side, told) for side in _SIDES)
+    for model in work.question.models if work.question.recipes else ():
+        old, new = (_export(work, model, side) for side in _SIDES)
         made = {str(each.variant): each for each in new.made}
         for each in old.made:
             name = str(each.variant)
             if name in made:
                 both[name] = each, made[name]
-                _compare_artifact(name, *both[name], compared)
+                work.findings += _compare_artifact(name, *both[name])
             else:
                 reason = new.refused.get(str(each.variant.recipe), "it was not made")
-                compared.findings.append(refused(name, reason))
+                work.findings.append(refused(name, reason))
         for recipe, reason in old.refused.items():
-            compared.skipped[f"{model}/{recipe}"] = f"the base cannot make it: {reason}"
+            work.skipped[f"{model}/{recipe}"] = f"the base cannot make it: {reason}"
     if both:
-        _compare_graphs(both, compared, told)
-        compared.pairs += _artifact_pairs(both)
+        work.pairs += _artifact_pairs(both)
+        _compare_graphs(work, both)
 
 
-def _export(question: Question, model: str, folder: Path, side: str, told: Told) -> Exported:
-    told.step(f"exporting {model} by the {side}'s code")
-    out = folder / f"{side}-artifacts"
+def _export(work: _Work, model: str, side: str) -> Exported:
+    work.begin(f"exporting {model} by the {side}'s code")
+    question, out = work.question, work.folder / f"{side}-artifacts"
     try:
-        with _at_one_place(folder / side) as code:
-            inputs = question.inputs
-            return exporter.export(
-                Order(model, question.recipes, out, inputs=inputs, checkout=code)
-            )
+        with _at_one_place(work.folder / side) as code:
+            order = Order(model, question.recipes, out, inputs=question.inputs, checkout=code)
+            return exporter.export(order, timeout=work.left())
     except (InputError, MeasurementError) as error:
+        work.left()  # it died because its time was over
         if side == "head":
             return Exported((), dict.fromkeys(map(str, question.recipes), str(error)))
         raise type(error)(f"the base's code cannot export {model}: {error}") from error
@@ -197,11 +243,12 @@ def _at_one_place(checkout: Path) -> Iterator[Path]:
         code.rename(checkout)
 
 
-def _compare_artifact(name: str, old: Artifact, new: Artifact, compared: _Compared) -> None:
-    compared.findings += [
+def _compare_artifact(name: str, old: Artifact, new: Artifact) -> list[Finding]:
+    lost = (1 - each.fidelity.top1_agreement for each in (old, new))
+    return [
         exact(SIZE, name, old.size, new.size),
         exact(NOISE, name, old.fidelity.noise, new.fidelity.noise),
-        exact(DISAGREEMENT, name, 1 - old.fidelity.top1_agreement, 1 - new.fidelity.top1_agreement),
+        exact(DISAGREEMENT, name, *lost),
     ]
 
 
@@ -219,52 +266,47 @@ def _artifact_pairs(artifacts: Mapping[str, tuple[Artifact, Artifact]]) -> list[
     ]
 
 
-def _compare_graphs(
-    artifacts: Mapping[str, tuple[Artifact, Artifact]], compared: _Compared, told: Told
-) -> None:
-    told.step("counting what a forward pass does")
+def _compare_graphs(work: _Work, artifacts: Mapping[str, tuple[Artifact, Artifact]]) -> None:
+    work.begin("counting what a forward pass does")
     folders = [each.folder for both in artifacts.values() for each in both]
-    facts = iter(_inspect(folders))
+    facts = iter(_inspect(work, folders))
     for name, old, new in zip(artifacts, facts, facts, strict=True):
         for metric, key in GRAPH_METRICS.items():
             if old.get(key) is not None and new.get(key) is not None:
-                compared.findings.append(exact(metric, name, old[key], new[key]))
+                work.findings.append(exact(metric, name, old[key], new[key]))
 
 
-def _inspect(folders: Sequence[Path]) -> list[dict[str, Any]]:
-    """What today's `mobileopt inspect` says of each artifact; empty of one it cannot trace."""
+def _inspect(work: _Work, folders: Sequence[Path]) -> list[dict[str, Any]]:
+    """What today's `mobileopt inspect` says of each artifact, or why it refuses."""
     argv = [sys.executable, "-P", "-m", "mobileopt", "inspect", "--json", *map(str, folders)]
-    done = subprocess.run(
-        argv, env=environment(HARNESS), capture_output=True, text=True, check=False
-    )
+    done = work.run(argv, HARNESS)
     found = {each["target"]: each for each in map(json.loads, done.stdout.splitlines())}
     if missing := [each for each in map(str, folders) if each not in found]:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise MeasurementError(f"{missing[0]} was not inspected: {last}")
+        raise MeasurementError(f"{missing[0]} was not inspected: {_last(done.stderr)}")
     return [found[str(each)] for each in folders]
 
 
 # --- passes ----------------------------------------------------------------------------------
 
 
-def _compare_counts(question: Question, folder: Path, compared: _Compared, told: Told) -> None:
-    for model in question.pass_models if question.passes else ():
-        told.step(f"applying passes to {model}")
+def _compare_counts(work: _Work) -> None:
+    passes = work.question.passes
+    for model in work.question.pass_models if passes else ():
+        work.begin(f"applying passes to {model}")
         with ThreadPoolExecutor(len(_SIDES)) as pool:
-            sides = [pool.submit(_count, model, question.passes, folder / s) for s in _SIDES]
-            old, new = (each.result() for each in sides)
-        good = [name for name in question.passes if "refused" not in old[name]]
-        for name in question.passes:
+            old, new = pool.map(lambda side: _count(work, model, side), _SIDES)  # noqa: B023  ended here
+        good = [name for name in passes if "refused" not in old[name]]
+        for name in passes:
             subject = f"{model}/{name}"
             if name not in good:
-                compared.skipped[subject] = f"the base cannot do it: {old[name]['refused']}"
+                work.skipped[subject] = f"the base cannot do it: {old[name]['refused']}"
             elif "refused" in new[name]:
-                compared.findings.append(refused(subject, new[name]["refused"]))
+                work.findings.append(refused(subject, new[name]["refused"]))
             else:
                 counts = old[name]["changed"], new[name]["changed"]
-                compared.findings.append(exact(CHANGED, subject, *counts))
+                work.findings.append(exact(CHANGED, subject, *counts))
         timed = [name for name in good if "refused" not in new[name]]
-        compared.pairs += [_pass_pair(folder, model, timed, name) for name in timed]
+        work.pairs += [_pass_pair(work.folder, model, timed, name) for name in timed]
 
 
 def _pass_pair(folder: Path, model: str, served: Sequence[str], name: str) -> Pair:
@@ -276,15 +318,15 @@ def _pass_pair(folder: Path, model: str, served: Sequence[str], name: str) -> Pa
     return Pair(PASS_TIME, f"{model}/{name}", old, new)
 
 
-def _count(model: str, passes: Sequence[str], checkout: Path) -> Mapping[str, dict[str, Any]]:
-    """What each pass changes, by its name, or why it was refused."""
+def _count(work: _Work, model: str, side: str) -> Mapping[str, dict[str, Any]]:
+    """What each pass changes, by its name, or why it cannot be done."""
+    passes = work.question.passes
     argv = [sys.executable, "-P", str(PASS_EXECUTION), "--count", model, *passes]
-    done = subprocess.run(
-        argv, env=environment(checkout), capture_output=True, text=True, check=False
-    )
+    done = work.run(argv, work.folder / side)
     told = [cast(dict[str, Any], json.loads(line)) for line in done.stdout.splitlines()]
-    found = {str(each["pass"]): each for each in told}
-    if missing := [name for name in passes if name not in found]:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise MeasurementError(f"{checkout.name} cannot apply {missing[0]} to {model}: {last}")
-    return found
+    died = {name: {"refused": _last(done.stderr)} for name in passes}
+    return died | {str(each["pass"]): each for each in told}
+
+
+def _last(errors: str) -> str:
+    return (errors.strip().splitlines() or ["it said nothing"])[-1]

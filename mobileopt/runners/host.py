@@ -150,12 +150,15 @@ class Worker:
         faults = float(told.get("page_faults", 0))  # a program need not count them
         return Times(_numbers(told["wall"]), _numbers(told["cpu"]), faults)
 
-    def allocations(self) -> Allocations:
+    def allocations(self) -> Allocations | None:
         """Count what one forward pass asks the allocator for; ask for no times after that.
 
+        None where torch cannot see it, as in ExecuTorch's runtime.
         Raises as `sample` does.
         """
         told = self._answer({"allocations": True})
+        if told["count"] is None:
+            return None
         return Allocations(int(told["count"]), int(told["bytes"]))
 
     def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from asv.environment import EnvironmentUnavailable
@@ -106,3 +107,14 @@ def test_a_requirement_of_another_version_names_both():
 def test_a_requirement_that_is_not_installed_is_named():
     with pytest.raises(EnvironmentUnavailable, match="no_such_thing is not installed"):
         environment.pin({"no_such_thing": ""})
+
+
+def test_a_project_is_imported_from_its_own_folder_unless_it_lists_others():
+    assert environment.import_paths(SimpleNamespace()) == ["."]
+    assert environment.import_paths(SimpleNamespace(import_paths=["src", "lib"])) == ["src", "lib"]
+
+
+@pytest.mark.parametrize("paths", ["src", [1], ["/etc"], ["../up"], ["a/../../b"], ["a:b"]])
+def test_an_import_path_outside_of_the_project_is_refused(paths):
+    with pytest.raises(EnvironmentUnavailable, match="import_paths"):
+        environment.import_paths(SimpleNamespace(import_paths=paths))

@@ -13,7 +13,7 @@ from mobileopt.__main__ import main
 
 MODEL, RECIPE = "annotated_conv_bn_relu", "fx-float-nchw-torchscript"
 CHOSEN = ["--models", MODEL, "--recipes", RECIPE, "--passes", "fx"]
-EXACT = [*CHOSEN, "--no-timing"]
+EXACT = [*CHOSEN, "--no-timing", "--budget", "500"]
 PASSES_ALONE = ["--recipes", "--passes", "fx"]
 PASS = "mobileopt/optimizations/fold_conv_bn/__init__.py"
 FOLDS_NOTHING = """
@@ -102,7 +102,7 @@ def test_a_branch_that_changes_nothing_passes_though_its_sources_differ(check):
 
 
 def test_accepted_worsenings_pass_and_what_accept_prints_is_what_accepts_them(check, tmp_path):
-    alone = [*PASSES_ALONE, "--no-timing"]
+    alone = [*PASSES_ALONE, "--no-timing", "--budget", "500"]
     code, told = check("fewer", *alone, "--accept")
     assert code == 1
     file = tmp_path / "accepted.toml"
@@ -123,12 +123,12 @@ def test_a_branch_that_cannot_export_any_more_is_worse_with_the_reason(check):
     assert "invalid syntax" in finding["reason"]
 
 
-def test_a_check_without_time_left_cannot_tell_and_leaves_no_worktree(check, folder):
-    code, told = check("same", *PASSES_ALONE, "--budget", "1", "--json")
-    document = json.loads(told.out)
+def test_a_check_whose_budget_ends_too_early_cannot_tell_and_leaves_no_worktree(check, folder):
+    code, told = check("same", *PASSES_ALONE, "--budget", "0.5", "--json")
+    [finding] = json.loads(told.out)["findings"]
     assert code == 2
-    timed = [each for each in document["findings"] if each["outcome"] == "unclear"]
-    assert [each["metric"] for each in timed] == ["passes.time_apply"]
+    assert finding["outcome"] == "unclear"
+    assert "the budget of 0.5 s ended" in finding["reason"]
     assert len(git(folder, "worktree", "list").splitlines()) == 1
 
 
@@ -140,6 +140,7 @@ def test_a_check_without_time_left_cannot_tell_and_leaves_no_worktree(check, fol
         (["--passes", "fusd"], "unknown pass 'fusd', did you mean 'fused'"),
         (["--junit", "nonesuch/check.xml"], "there is no folder for it"),
         (["--summary"], "GITHUB_STEP_SUMMARY"),
+        (["--pass-models", "mlq"], "did you mean 'mlp'"),
     ],
 )
 def test_input_that_cannot_be_used_is_one_sentence_and_exit_code_3(check, arguments, sentence):
@@ -164,14 +165,14 @@ def test_a_folder_that_is_no_repository_exits_with_3(tmp_path, monkeypatch, caps
 
 @pytest.mark.slow
 def test_a_check_with_timing_measures_artifacts_and_passes_of_both_commits(check):
-    code, told = check("same", *CHOSEN, "--budget", "45", "--json")
+    code, told = check("same", *CHOSEN, "--budget", "90", "--json")
     timed = {
         each["metric"]: each
         for each in json.loads(told.out)["findings"]
         if each["unit"] == "seconds"
     }
     assert code in (0, 2)  # how much fits into the time is the machine's to say
-    assert set(timed) == {"latency.time_forward", "passes.time_apply"}
+    assert set(timed) <= {"latency.time_forward", "passes.time_apply"}
     assert all(0.5 < each["ratio"] < 2 for each in timed.values() if each["ratio"] is not None)
 
 

@@ -129,6 +129,7 @@ class Root:
         self._proc()
         for first in self.clusters:
             self._cluster(first)
+        self._accounting = threading.Lock()
         self._accounted = time.monotonic()
 
     def write(self, path: str, text: str) -> None:
@@ -178,13 +179,14 @@ class Root:
 
     def account(self) -> None:
         """Do the kernel's accounting: ticks of 10 ms at the frequency each cluster ran at."""
-        now = time.monotonic()
-        ticks = int((now - self._accounted) * 100)
-        self._accounted += ticks / 100
-        for first in self.clusters:
-            policy = f"sys/devices/system/cpu/cpufreq/policy{first}"
-            if ticks and (self.folder / policy / "stats").is_dir():
-                self._add(policy, int(self.read(f"{policy}/scaling_cur_freq")), ticks)
+        with self._accounting:  # several shells of one phone may run at once
+            now = time.monotonic()
+            ticks = int((now - self._accounted) * 100)
+            self._accounted += ticks / 100
+            for first in self.clusters:
+                policy = f"sys/devices/system/cpu/cpufreq/policy{first}"
+                if ticks and (self.folder / policy / "stats").is_dir():
+                    self._add(policy, int(self.read(f"{policy}/scaling_cur_freq")), ticks)
 
     def inside(self, line: str) -> str:
         """A command line with the phone's paths turned into the host's."""

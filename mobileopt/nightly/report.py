@@ -1,0 +1,162 @@
+"""What a night has to say, as one value; `mobileopt.nightly.writing` puts it into files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from mobileopt import history
+from mobileopt.commits import Commit
+from mobileopt.nightly.suspects import Suspect
+
+Level = Literal["regression", "undecided", "nothing"]
+EXIT_CODES: Mapping[Level, int] = {"nothing": 0, "regression": 1, "undecided": 2}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change that was measured again and found real; `new` until a report has told it.
+
+    One of `candidates` made it, oldest first. `ratio` is after over before, from `low` to
+    `high`, and `confidence` bounds from below the probability that the search went right.
+    `accepted` is the reason for which somebody accepted it, if anybody did.
+    """
+
+    id: str
+    machine: str
+    metric: str
+    unit: str
+    variant: str
+    worse: bool
+    candidates: tuple[Commit, ...]
+    parent: str
+    ratio: float
+    low: float
+    high: float
+    how: str
+    sentence: str
+    confidence: float
+    before: float
+    found_at: float
+    new: bool
+    accepted: str = ""
+
+    @classmethod
+    def of(
+        cls, record: Mapping[str, Any], known: Mapping[str, Commit], *, new: bool, accepted: str
+    ) -> Change:
+        """From the ledger's record and what git knows of the commits."""
+        plain = ("id", "machine", "metric", "unit", "variant", "worse", "parent", "how")
+        numbers = ("low", "confidence", "before")
+        return cls(
+            **{name: record[name] for name in (*plain, *numbers, "sentence")},
+            # JSON has no infinity.
+            ratio=math.inf if record["ratio"] is None else record["ratio"],
+            high=math.inf if record["high"] is None else record["high"],
+            candidates=tuple(known[c] for c in record["candidates"] if c in known),
+            found_at=float(record["at"]),
+            new=new,
+            accepted=accepted,
+        )
+
+    @property
+    def size(self) -> str:
+        """``+12.3 %``, or how many times as much."""
+        if math.isinf(self.ratio):
+            return "from nothing"
+        return f"{self.ratio - 1:+.1%}" if self.ratio < 10 else f"{self.ratio:.1f} times"
+
+    @property
+    def interval(self) -> str:
+        """``+10.1 % to +14.0 %``; empty for a number without noise."""
+        if self.how == "exact":
+            return ""
+        return f"{self.low - 1:+.1%} to {self.high - 1:+.1%}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A machine: how many commits it measured tonight, and whether it has the newest."""
+
+    machine: str
+    measured: int
+    has_tip: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole night. `undecided` and `refuted` are suspicions with a reason each; `seen` are
+    changes of histories that cannot be measured again."""
+
+    title: str
+    started: datetime
+    ended: datetime
+    tip: str
+    subject: str
+    machines: tuple[Row, ...]
+    changes: tuple[Change, ...] = ()
+    undecided: tuple[tuple[Suspect, str], ...] = ()
+    refuted: tuple[tuple[Suspect, str], ...] = ()
+    seen: tuple[history.Change, ...] = ()
+    left: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    site: str = ""
+
+    @property
+    def regressions(self) -> tuple[Change, ...]:
+        """What became worse, was not told before and is not accepted."""
+        return tuple(e for e in self.changes if e.worse and e.new and not e.accepted)
+
+    @property
+    def accepted(self) -> tuple[Change, ...]:
+        """What became worse and is accepted."""
+        return tuple(each for each in self.changes if each.worse and each.accepted)
+
+    @property
+    def improvements(self) -> tuple[Change, ...]:
+        """What became better and was not told before."""
+        return tuple(each for each in self.changes if not each.worse and each.new)
+
+    @property
+    def known(self) -> tuple[Change, ...]:
+        """What became worse in recent commits and was told already."""
+        return tuple(e for e in self.changes if e.worse and not e.new and not e.accepted)
+
+    @property
+    def level(self) -> Level:
+        """The worst of what the night found."""
+        if self.regressions:
+            return "regression"
+        nobody = not self.machines
+        lacks_tip = any(not row.has_tip for row in self.machines)
+        if self.undecided or nobody or lacks_tip:
+            return "undecided"
+        return "nothing"
+
+    @property
+    def exit_code(self) -> int:
+        """0 nothing new, 1 a confirmed regression, 2 could not tell."""
+        return EXIT_CODES[self.level]
+
+    @property
+    def headline(self) -> str:
+        """One sentence."""
+        if count := len(self.regressions):
+            commits = {each.candidates[0].hash for each in self.regressions if each.candidates}
+            return f"{_count(count, 'regression')} from {_count(len(commits), 'commit')}"
+        if self.undecided:
+            return f"{_count(len(self.undecided), 'suspicion')} could not be decided"
+        if self.level == "undecided":
+            return (
+                "could not tell: no machine has measured the newest commit"
+                if not any(row.has_tip for row in self.machines)
+                else ("could not tell: not every machine has measured the newest commit")
+            )
+        return "nothing became slower"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,78 @@
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from mobileopt.errors import ConfigurationError
+from mobileopt.nightly import config
+
+
+def load(tmp_path, text):
+    path = tmp_path / "nightly.toml"
+    path.write_text(text)
+    return config.load(path)
+
+
+def test_an_empty_file_is_a_configuration_of_defaults(tmp_path):
+    found = load(tmp_path, "")
+    assert found.confirm == config.Confirm()
+    assert found.repository_path == tmp_path.resolve()
+
+
+def test_what_is_given_replaces_its_default_and_no_other(tmp_path):
+    found = load(tmp_path, '[confirm]\nlaunches = 20\n[phones]\nserials = ["R58M", "X1"]\n')
+    assert found.confirm == config.Confirm(launches=20)
+    assert found.phones.serials == ("R58M", "X1")
+
+
+def test_the_template_names_every_key_at_its_default_with_its_meaning(tmp_path):
+    text = config.template()
+    assert load(tmp_path, text) == config.Config(root=tmp_path)
+    written = tomllib.loads(text)
+    for name, kind in config.SECTIONS.items():
+        assert list(written[name]) == [each.name for each in fields(kind)]
+        for each in fields(kind):
+            assert each.metadata["doc"].split()[0] in text
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[confrim]\n", "unknown section 'confrim', did you mean 'confirm'?"),
+        ("[confirm]\nlaunch = 3\n", "unknown key in [confirm] 'launch', did you mean 'launches'?"),
+        ("confirm = 3\n", "confirm is 3; it is a section, written as [confirm]"),
+        ("[confirm]\nlaunches = 'many'\n", "confirm.launches is 'many'; it is a whole number"),
+        ("[confirm]\nlaunches = true\n", "confirm.launches is True; it is a whole number"),
+        ("[confirm]\nlaunches = 1\n", "confirm.launches is 1; it is at least 4"),
+        ("[schedule]\nreserve = 1.5\n", "schedule.reserve is 1.5; it is from 0 to 0.9"),
+        ("[host]\nenabled = 1\n", "host.enabled is 1; it is true or false"),
+        ("[phones]\nserials = 'X'\n", "phones.serials is 'X'; it is a list of texts"),
+        ("[schedule]\nuntil = '25:00'\n", "until is '25:00'; it is a time of day such as 06:30"),
+        ("[mail]\nto = ['a@b']\n", "mail.to is given and mail.sender is not"),
+        ("[mail]\nsecurity = 'tsl'\n", "unknown value of mail.security 'tsl', did you mean 'tls'"),
+        ("[webhook]\nurl = 'file:///etc/passwd'\n", "it is an http(s) address"),
+        ("[webhook]\nwhen = 'regresion'\n", "did you mean 'regression'?"),
+        ("[fleet]\nscheduler = 'lab:8786'\n", "it is tcp://host:port or tls://host:port"),
+        ("[fleet]\nscheduler = 'tls://lab:8786'\n", "fleet.ca is missing; tls:// needs all three"),
+        ("[host]\nbenchmarks = '('\n", "host.benchmarks is '(', no regular expression"),
+        ("[host\n", "cannot be read as TOML"),
+    ],
+)
+def test_whatever_is_wrong_is_one_sentence_with_the_file_and_exit_code_3(tmp_path, text, sentence):
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, text)
+    assert sentence in str(caught.value)
+    assert str(tmp_path / "nightly.toml") in str(caught.value)
+    assert caught.value.exit_code == 3
+
+
+def test_a_missing_file_says_how_to_make_one():
+    with pytest.raises(ConfigurationError, match="--init"):
+        config.load(Path("nowhere/nightly.toml"))
+
+
+def test_a_password_comes_from_the_environment(monkeypatch):
+    monkeypatch.setenv("NIGHTLY_SMTP_PASSWORD", "geheim")
+    assert config.secret("NIGHTLY_SMTP_PASSWORD") == "geheim"
+    assert config.secret("") == ""
