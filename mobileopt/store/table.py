@@ -260,13 +260,14 @@ def _cell_columns(raws: list[Raw]) -> tuple[dict[str, Array], Array]:
         taken: list[list[float] | None] = row.get("samples") or [None] * size
         samples.extend(each or [] for each in taken)
     columns = {name: np.array(lists[source], "f8") for name, source in _SOURCES.items()}
-    if columns["value"].ndim != 1:
+    if any(column.ndim != 1 for column in columns.values()):
         raise ValueError("a value is a list")
     kept = np.fromiter(map(len, samples), "i4", len(samples))
     status = np.where(np.isfinite(columns["value"]), MEASURED, SKIPPED)
     unmeasured = np.flatnonzero(status)
     status[[index for index in unmeasured if lists["result"][index] is None]] = FAILED
-    columns["n"] = np.where(kept > 0, kept, np.nan_to_num(columns["n"]))
+    counts = np.clip(np.nan_to_num(columns["n"]), 0, np.iinfo("i4").max)
+    columns["n"] = np.where(kept > 0, kept, counts)
     columns |= {"status": status, "kept": kept, "started_at": np.array(starts, "i8")}
     flat = np.array(list(chain.from_iterable(samples)), "f8")
     return {name: columns[name].astype(dtype) for name, dtype in CELL_DTYPES.items()}, flat
