@@ -47,9 +47,9 @@ def confirm(
 def unanswered(shift: Shift, found: Sequence[Suspect]) -> list[Suspect]:
     """The suspicions, or the parts of their spans, that no earlier night has answered.
 
-    Changes that were found answer a suspicion as far as they explain its size: if they do not,
-    what lies between them is suspected. A span in which nothing changed answers those inside
-    it; one that stayed unclear is tried a few nights more.
+    Changes that were found answer a suspicion as far as they can explain its size, by the far
+    ends of their intervals: if they do not, what lies between them is suspected. A span in which
+    nothing changed answers those inside it; one that stayed unclear is tried a few nights more.
     """
     return [part for each in found for part in _parts(shift, each) if not _answered(shift, part)]
 
@@ -66,8 +66,7 @@ def _parts(shift: Shift, suspect: Suspect) -> list[Suspect]:
     ]
     if not inside:
         return [suspect]
-    explained = math.fsum(math.log(record["ratio"]) for record in inside)
-    rest = abs(math.log(suspect.after / suspect.before)) - abs(explained)
+    rest = abs(math.log(suspect.after / suspect.before)) - math.fsum(map(_most, inside))
     if rest < math.log1p(shift.config.confirm.threshold):
         return []
     starts = [good, *(place[record["candidates"][-1]] for record in inside)]
@@ -77,6 +76,12 @@ def _parts(shift: Shift, suspect: Suspect) -> list[Suspect]:
         for start, end in zip(sorted(starts), sorted(ends), strict=True)
         if start < end
     ]
+
+
+def _most(change: Record) -> float:
+    """How large a change may be at most, as a log ratio; JSON has no infinity."""
+    ends = (change["low"], change["high"])
+    return max((abs(math.log(end)) if end else math.inf) for end in ends)
 
 
 def _answered(shift: Shift, suspect: Suspect) -> bool:

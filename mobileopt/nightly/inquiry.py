@@ -29,8 +29,8 @@ class Finding:
     whole span where it could not be narrowed down, and `confidence` bounds from below the
     probability that all comparisons on the way were right.
 
-    `refuted`: both commits are alike. `unclear`: measured, and it does not decide. `postponed`:
-    not measured, for `reason`.
+    `refuted`: both commits are alike, or differ by less than half of what was suspected.
+    `unclear`: measured, and it does not decide. `postponed`: not measured, for `reason`.
     """
 
     result: Result
@@ -74,10 +74,9 @@ def investigate(
     whole = yield from ask.compare(span[0], span[-1])
     if isinstance(whole, Outcome):
         return _stopped(suspect, whole)
-    if whole.verdict == "unclear":
-        return Finding("unclear", suspect, whole.sentence, whole)
     if not _agrees(whole, suspect):
-        return Finding("refuted", suspect, whole.sentence, whole)
+        result: Result = "refuted" if _refutes(whole, suspect) else "unclear"
+        return Finding(result, suspect, whole.sentence, whole)
     return (yield from _search(ask, span, whole))
 
 
@@ -90,7 +89,7 @@ def _search(ask: _Asking, span: Sequence[str], whole: Judgement) -> Inquiry:
                 return _stopped(ask.suspect, judged)
             sides[commit] = "skip"
         else:
-            sides[commit] = culprit.side(judged.low, judged.high, whole.ratio)
+            sides[commit] = _side(judged, whole.ratio)
     left = culprit.candidates(span, sides)
     parent = culprit.last_good(span, sides)
     if (parent, left[-1]) == (span[0], span[-1]):
@@ -140,6 +139,16 @@ class _Asking:
 def _agrees(judged: Judgement | Outcome, suspect: Suspect) -> bool:
     wanted = "slower" if suspect.worse else "faster"
     return isinstance(judged, Judgement) and judged.verdict == wanted
+
+
+def _refutes(judged: Judgement, suspect: Suspect) -> bool:
+    """Whether there is no change, or none that could have looked like the suspected one."""
+    return judged.verdict != "unclear" or _side(judged, suspect.after / suspect.before) == "good"
+
+
+def _side(judged: Judgement, effect: float) -> Side:
+    broken = judged.how == "broken"
+    return "skip" if broken else culprit.side(judged.low, judged.high, effect)
 
 
 def _stopped(suspect: Suspect, outcome: Outcome) -> Finding:

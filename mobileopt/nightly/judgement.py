@@ -10,15 +10,16 @@ from typing import Any, Literal
 from mobileopt.artifact import Artifact
 from mobileopt.compare import Comparison, Verdict
 
-How = Literal["session", "identical", "exact"]
+How = Literal["session", "broken", "identical", "exact"]
 
 
 @dataclass(frozen=True)
 class Judgement:
     """A later commit against an earlier one: `ratio` is later over earlier, above 1 is worse.
 
-    `how` it was found: in an interleaved ``session`` at level ``1 - alpha``; because both commits
-    export ``identical`` files; or ``exact``, for what has no noise, such as a size.
+    `how` it was found: in an interleaved ``session`` at level ``1 - alpha``, or a ``broken`` one,
+    which tells nothing; because both commits export ``identical`` files; or ``exact``, for what
+    has no noise, such as a size.
     """
 
     verdict: Verdict
@@ -44,9 +45,8 @@ class Judgement:
 def of_comparison(found: Comparison) -> Judgement:
     """The judgement of a session."""
     sentence = found.sentence("the earlier commit", "the later commit")
-    return Judgement(
-        found.verdict, "session", found.ratio, found.low, found.high, found.alpha, sentence
-    )
+    how: How = "session" if found.session.sound else "broken"
+    return Judgement(found.verdict, how, found.ratio, found.low, found.high, found.alpha, sentence)
 
 
 def of_values(before: float, after: float, threshold: float) -> Judgement:

@@ -76,13 +76,30 @@ def test_a_commit_that_does_not_build_is_skipped():
     assert finding.parent == "c1"
 
 
-def test_an_unclear_session_stays_unclear():
+def unclear(ratio, half, how="session"):
+    return judged(ratio, half).as_dict() | {"verdict": "unclear", "how": how, "sentence": "hm"}
+
+
+@pytest.mark.parametrize(
+    ("found", "result"),
+    [
+        (unclear(1.15, 0.1), "unclear"),  # could be all of the suspected 20 %
+        (unclear(1.01, 0.04), "refuted"),  # at most 5 %, and 20 % were suspected
+        (unclear(1.01, 0.04, how="broken"), "unclear"),
+    ],
+)
+def test_a_session_that_does_not_decide_refutes_only_what_it_excludes(found, result):
+    finding, asked = run(investigate(suspect(), HOST, SPAN), lambda job: Outcome(job, found=found))
+    assert (finding.result, finding.reason, len(asked)) == (result, "hm", 1)
+
+
+def test_a_broken_session_puts_a_commit_on_no_side():
     def answer(job):
-        fields = judged(1.2).as_dict() | {"verdict": "unclear", "sentence": "cannot tell yet"}
-        return Outcome(job, found=fields)
+        fields = truthful(job).found
+        return Outcome(job, found=fields | {"how": "broken"} if job.commit == "c2" else fields)
 
     finding, _ = run(investigate(suspect(), HOST, SPAN), answer)
-    assert (finding.result, finding.reason) == ("unclear", "cannot tell yet")
+    assert finding.candidates == ("c2", "c3")
 
 
 @pytest.mark.parametrize("after", [0, 1, 2, 3])

@@ -112,6 +112,20 @@ def test_a_slowdown_that_somebody_accepted_is_no_alarm(lab):
     assert [each.accepted for each in report.accepted] == ["it answers better now"]
 
 
+def test_a_history_louder_than_its_session_is_explained_by_the_sessions_interval(lab):
+    lab.slow(6)
+    sure = lab.compare
+
+    def unsure(job):
+        found = sure(job)
+        slower = found["ratio"] > 1
+        return found | {"ratio": 1.2, "low": 1.1, "high": 1.4} if slower else found
+
+    lab.compare = unsure
+    report = lab.night()
+    assert (len(report.changes), report.undecided, report.refuted) == (1, (), ())
+
+
 def test_an_improvement_is_told_and_is_no_alarm(lab):
     lab.slow(5, size=0.7)
     report = lab.night()
