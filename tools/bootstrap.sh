@@ -32,7 +32,7 @@ echo "Installing into .venv (about a minute and 5 GB the first time)" >&2
 pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 pip install --quiet --upgrade "pip>=25.1" # dependency groups
 case $what in
-bench) pip install --constraint constraints/torch-2.12.txt --editable . ;;
+bench) pip install --constraint constraints/torch-2.12.txt --editable ".[executorch]" ;;
 test) pip install --constraint constraints/torch-2.12.txt --editable ".[executorch]" --group test ;;
 *) fail "unknown set of packages '$what'; known: bench, test" ;;
 esac
