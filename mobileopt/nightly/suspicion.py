@@ -61,7 +61,8 @@ def steps(
     `values` are above zero, oldest first, with no holes. The best split of the series is taken
     if it passes, then those of its two parts: binary segmentation (Scott and Knott, Biometrics
     30, 1974) on medians of logarithms. The noise comes from successive differences, which steps
-    hardly enter; `exact` values, such as sizes, have none. Changes of which `mobileopt.changes` is sure are added where this missed them.
+    hardly enter; `exact` values, such as sizes, have none. Changes of which `mobileopt.changes`
+    is sure are added where this missed them.
     """
     logs = [math.log(value) for value in values]
     sigma = _FINEST if exact else _noise(logs)
