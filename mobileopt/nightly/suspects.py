@@ -55,13 +55,13 @@ def find(
     Only series whose commits can be measured again next to each other are looked at. The points
     of each are in commit order. A series with a value of zero has no ratios and is left out.
     """
-    found = [
-        _suspect(series, step)
-        for series in histories
-        if can_be_judged(series.origin) and min(series.values) > 0
-        for step in steps(series.values, min_effect=min_effect, sensitivity=sensitivity)
-        if series.commits[step.index] in recent
-    ]
+    found: list[Suspect] = []
+    for series in histories:
+        if not can_be_judged(series.origin) or min(series.values) <= 0:
+            continue
+        exact = series.origin.metric.name in _EXACT
+        shown = steps(series.values, min_effect=min_effect, sensitivity=sensitivity, exact=exact)
+        found += [_suspect(series, each) for each in shown if series.commits[each.index] in recent]
     return sorted(found, key=lambda each: (not each.worse, -abs(each.z), each.series))
 
 

@@ -53,16 +53,20 @@ class Step:
         return self.after / self.before
 
 
-def steps(values: Sequence[float], *, min_effect: float, sensitivity: float) -> list[Step]:
+def steps(
+    values: Sequence[float], *, min_effect: float, sensitivity: float, exact: bool = False
+) -> list[Step]:
     """Every change of level of at least `min_effect` and `sensitivity` standard errors.
 
     `values` are above zero, oldest first, with no holes. The best split of the series is taken
     if it passes, then those of its two parts: binary segmentation (Scott and Knott, Biometrics
     30, 1974) on medians of logarithms. The noise comes from successive differences, which steps
-    hardly enter. Changes of which `mobileopt.changes` is sure are added where this missed them.
+    hardly enter; `exact` values, such as sizes, have none. Changes of which `mobileopt.changes`
+    is sure are added where this missed them.
     """
     logs = [math.log(value) for value in values]
-    found = _split(logs, 0, len(logs), _noise(logs), math.log1p(min_effect), sensitivity)
+    sigma = _FINEST if exact else _noise(logs)
+    found = _split(logs, 0, len(logs), sigma, math.log1p(min_effect), sensitivity)
     for point in find(list(values), min_effect=min_effect):
         z = math.copysign(sensitivity, math.log(point.ratio))
         found.append(_Split(point.index, math.log(point.before), math.log(point.after), z))

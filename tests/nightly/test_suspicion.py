@@ -33,6 +33,13 @@ def test_of_four_loaded_results_two_slow_ones_are_suspected():
     assert (first.index, first.after > first.before) == (2, True)
 
 
+@pytest.mark.parametrize("at", [1, 2])
+def test_of_three_sizes_any_that_differs_is_suspected(at):
+    sizes = [4215.0] * at + [4529.0] * (3 - at)
+    found = steps(sizes, min_effect=0.03, sensitivity=3.0, exact=True)
+    assert [step.index for step in found] == [at]
+
+
 def test_a_change_and_its_revert_are_two_steps():
     found = suspected(noisy([1.0] * 4 + [1.4] * 3 + [1.0] * 4))
     assert [(step.index, step.after > step.before) for step in found] == [(4, True), (7, False)]
