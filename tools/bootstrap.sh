@@ -33,7 +33,7 @@ pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
 pip install --quiet --upgrade "pip>=25.1" # dependency groups
 case $what in
 bench) pip install --constraint constraints/torch-2.12.txt --editable ".[executorch]" ;;
-test) pip install --constraint constraints/torch-2.12.txt --editable ".[executorch]" --group test ;;
+test) pip install --constraint constraints/torch-2.12.txt --editable ".[executorch,fleet,frame]" --group test ;;
 *) fail "unknown set of packages '$what'; known: bench, test" ;;
 esac
 touch "$stamp"
