@@ -13,7 +13,7 @@ demo-device: ## measure two phones that need no hardware, from export to site
 	$(python) -m tools.demo_device
 
 test: lint ## lint, types, import rules and all tests
-	$(python) -m pytest
+	$(python) -m pytest -n 2 --dist loadfile
 
 lint:
 	@sh tools/bootstrap.sh test

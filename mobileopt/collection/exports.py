@@ -158,7 +158,9 @@ class Exports:
             )  # fmt: skip
             fresh = Path(tempfile.mkdtemp(prefix=".source-", dir=self.folder))
             with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-                tar.extractall(fresh, filter="data")
+                # Python before 3.11.4 has no filters; the commit's code is about to be run anyway.
+                safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+                tar.extractall(fresh, **safe)
             fresh.rename(target)
         return target
 

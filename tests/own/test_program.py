@@ -34,7 +34,7 @@ def test_a_program_can_be_pickled_scripted_and_folded(saved, tmp_path):
     for each in (module, folded.module):
         for backend in (eager, torchscript):
             file = tmp_path / f"model{backend.SUFFIX}"
-            file.write_bytes(backend.export(each, EXAMPLE))
+            file.write_bytes(backend.export(each, EXAMPLE).data)
             torch.testing.assert_close(backend.load(file)(*EXAMPLE), net(*EXAMPLE))
 
 
