@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import random
@@ -36,9 +37,21 @@ def forked(work):
         os._exit(status)
 
 
-def killed_in_the_middle(work, rng):
-    child = forked(work)
-    time.sleep(rng.uniform(0.002, 0.04))
+def killed_in_the_middle(save, rng):
+    """Call `save(0)`, `save(1)`, ... in a child and kill it at some moment after the first."""
+    reading, writing = os.pipe()
+
+    def save_for_ever():
+        for number in itertools.count():
+            save(number)
+            if not number:
+                os.write(writing, b".")
+
+    child = forked(save_for_ever)
+    os.close(writing)
+    os.read(reading, 1)
+    os.close(reading)
+    time.sleep(rng.uniform(0, 0.04))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
 
@@ -64,11 +77,7 @@ def test_a_save_killed_at_any_moment_leaves_no_damaged_file(store):
     path = next(store.path.glob("pixel6/aaaaaaaa-*.json"))
 
     def saves_from(start):
-        def save_for_ever():
-            for second in range(start, start + 10**4):
-                store.add(*many_models(second, [second % 400]))
-
-        return save_for_ever
+        return lambda number: store.add(*many_models(start + number, [number % 400]))
 
     # How often a kill falls into a save depends on how fast the machine saves; a few must.
     rng, kill, mid_save, damaged = random.Random(7), 0, 0, 0
@@ -95,13 +104,9 @@ def test_the_same_killer_damages_what_asv_saves_in_place(store):
     results = Results.load(str(path))
     in_place = getattr(Results.save, "__wrapped__", Results.save)
 
-    def save_for_ever():
-        while True:
-            in_place(results, str(store.path))
-
     rng, damaged = random.Random(7), 0
     for _ in range(40):
-        killed_in_the_middle(save_for_ever, rng)
+        killed_in_the_middle(lambda _: in_place(results, str(store.path)), rng)
         damaged += is_damaged(path)
         path.write_bytes(whole)
     print(f"asv in place: 40 kills, {damaged} files damaged")
