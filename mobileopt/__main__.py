@@ -31,7 +31,9 @@ _EPILOG = """examples:
   mobileopt compare mynets:make --input 1,3,224,224
   mobileopt init --model mynets:make --input 1,3,224,224
 
-exit codes: 0 done, 2 something was wrong and one sentence says what, 130 stopped by Ctrl-C
+exit codes: 0 done, 1 an answer that a script should stop at (`check`: worse; `tune`: nothing keeps
+the limits), 2 something was wrong and one sentence says what, 130 stopped by Ctrl-C; `check --help`
+has its own
 """
 
 
