@@ -76,10 +76,14 @@ def merge_base(repository: Path, ours: str, theirs: str) -> str:
     return done.stdout.strip()
 
 
-def order(repository: Path, until: str = "HEAD") -> tuple[str, ...]:
-    """Every commit reachable from `until`, parents before children, by full hash."""
-    tip = resolve(repository, until)
-    return tuple(_ask(repository, "rev-list", "--reverse", "--topo-order", tip).split())
+def order(repository: Path, until: str = "HEAD", *, first_parent: bool = False) -> tuple[str, ...]:
+    """Every commit reachable from `until`, parents before children, by full hash.
+
+    `first_parent` keeps to the line of a branch, as asv follows it.
+    """
+    line = ("--first-parent",) if first_parent else ()
+    argv = ("rev-list", "--reverse", "--topo-order", *line, resolve(repository, until))
+    return tuple(_ask(repository, *argv).split())
 
 
 def between(repository: Path, after: str, until: str) -> tuple[str, ...]:

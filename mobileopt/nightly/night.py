@@ -110,7 +110,7 @@ def _shift(config: Config, tools: Tools) -> Shift:
     path, state = config.repository_path, state_folder(config)
     tools.say("fetching")
     problem = repository.fetch(path, config.repository.remote)
-    order = repository.line(path, config.repository.branch)
+    order = commits.order(path, config.repository.branch, first_parent=True)
     end = next_time(datetime.fromtimestamp(started).astimezone(), config.schedule.until)
     budget = Budget(started, end.timestamp() if end else None, config.schedule.reserve)
     phones = config.phones

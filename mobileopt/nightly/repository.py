@@ -1,4 +1,4 @@
-"""The line of commits a nightly looks at."""
+"""The repository a nightly looks at, brought up to date."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import subprocess
 from pathlib import Path
 
-from mobileopt import commits
 from mobileopt.errors import InputError
 
 _FETCH_SECONDS = 300
@@ -38,16 +37,3 @@ def fetch(repository: Path, remote: str) -> str:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         return f"{remote} could not be fetched: {last}"
     return ""
-
-
-def line(repository: Path, branch: str) -> tuple[str, ...]:
-    """The commits that led to a branch's tip by first parents, as asv follows them; oldest first.
-
-    Raises InputError for a folder that is no repository and a branch that is none of its.
-    """
-    tip = commits.resolve(repository, branch)
-    command = ["git", "-C", str(repository), "rev-list", "--first-parent", "--reverse", tip]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise InputError(f"git rev-list failed in {repository}: {done.stderr.strip()[-200:]}")
-    return tuple(done.stdout.split())

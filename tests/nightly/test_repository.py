@@ -1,7 +1,8 @@
 import pytest
 
+from mobileopt.commits import order
 from mobileopt.errors import InputError
-from mobileopt.nightly.repository import fetch, line
+from mobileopt.nightly.repository import fetch
 from nightly.laboratory import commit, git, repository
 
 
@@ -12,14 +13,14 @@ def test_the_line_follows_first_parents_from_the_oldest(tmp_path):
     git(tmp_path / "r", "checkout", "-q", "main")
     git(tmp_path / "r", "merge", "-q", "--no-ff", "-m", "Merge", "side")
     merged = git(tmp_path / "r", "rev-parse", "HEAD")
-    assert line(tmp_path / "r", "main") == (*made, merged)
-    assert line(tmp_path / "r", "side")[-1] == side
+    assert order(tmp_path / "r", "main", first_parent=True) == (*made, merged)
+    assert order(tmp_path / "r", "side", first_parent=True)[-1] == side
 
 
 def test_a_branch_that_is_not_there_is_one_sentence(tmp_path):
     repository(tmp_path / "r", 1)
     with pytest.raises(InputError, match="'maim' is no commit"):
-        line(tmp_path / "r", "maim")
+        order(tmp_path / "r", "maim", first_parent=True)
 
 
 def test_new_commits_of_a_remote_are_fetched(tmp_path):
@@ -27,7 +28,7 @@ def test_new_commits_of_a_remote_are_fetched(tmp_path):
     git(tmp_path, "clone", "-q", str(tmp_path / "r"), str(tmp_path / "clone"))
     new = commit(tmp_path / "r", 1)
     assert fetch(tmp_path / "clone", "origin") == ""
-    assert line(tmp_path / "clone", "origin/main")[-1] == new
+    assert order(tmp_path / "clone", "origin/main", first_parent=True)[-1] == new
 
 
 @pytest.mark.parametrize("remote", ["nowhere", "--upload-pack=touch evil"])
