@@ -182,9 +182,7 @@ class _OnDevice:
                 f"no program for {abis} is in the cache; build one with python -m tools.build, "
                 "or name one with --binary"
             )
-        for each in found:
-            programs.check(each, self.device)
-        return found
+        return programs.fitting(found, self.device)
 
     def _models(self, wanted: Sequence[Variant], found: Sequence[Program]) -> Iterable[Outcome]:
         for model, group in groupby(wanted, key=lambda each: each.model):
