@@ -12,7 +12,7 @@ import numpy as np
 
 from mobileopt.asv_plugin import changes
 from mobileopt.publishing.doubts import Doubt
-from mobileopt.publishing.graphs import Array, Graph, plain
+from mobileopt.publishing.graphs import Array, Graph
 from mobileopt.publishing.outputs import Outputs
 from mobileopt.publishing.publication import Publication
 
@@ -64,11 +64,10 @@ def _file(graph: Graph, index: int) -> dict[str, Any]:
     rows = np.flatnonzero(np.isfinite(graph.values[:, index]))
     columns = {name: graph.columns[column][rows, index] for name, column in _COLUMNS.items()}
     drawn = {
-        name: plain(column if name == "value" else _rounded(column))
-        for name, column in columns.items()
+        name: column if name == "value" else _rounded(column) for name, column in columns.items()
     }
     counts = np.nan_to_num(graph.columns["n"][rows, index]).astype(int)
-    return {"revision": graph.revisions[rows].tolist(), "n": counts.tolist()} | drawn
+    return {"revision": graph.revisions[rows], "n": counts} | drawn
 
 
 def _rounded(column: Array) -> Array:

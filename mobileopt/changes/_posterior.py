@@ -25,6 +25,8 @@ _STEP = 0.6  # of the grid, in sigmas: finer costs time and finds no more
 _SUBSTEPS = 8  # results are rounded to this fraction of a grid step when densities are looked up
 _MAX_LEVELS = 400  # a history spanning many times its noise gets a coarser grid, not more memory
 
+_LONG = 200  # results: a machine that throttles does so in as many, and for two of them at once
+_AROUND = 10  # results on each side that say what the level is here
 _NOTHING = 1e-6  # a habit and sigma this unlikely in a block are not asked where the jumps are
 
 
@@ -46,8 +48,11 @@ class Prior:
     """What a history looks like before it is seen; ranges and shifts are logarithmic."""
 
     jump: float = 0.01
-    """Probability of a jump at one result, spread evenly over `jump_range`."""
-    jump_range: float = 0.3
+    """Probability of a jump at one result."""
+    jump_sizes: tuple[float, float] = (0.01, 0.3)
+    """Least jump and greatest, or as great as the history. Of half the jumps every order of size
+    between them is as likely as any other, so that small ones are expected; of the other half
+    every size, so that a large one is believed after few results."""
     habits: tuple[Habit, ...] = (
         Habit(weight=1.0, throttled=0.05, drift=0.035),
         Habit(weight=1.0, throttled=0.0, drift=0.035),
@@ -96,16 +101,42 @@ def jump_probability(x: Floats, sigma: float, prior: Prior = PRIOR) -> Floats:
     """
     starts, size, owner = _blocks(len(x))
     rows = x[starts[:, None] + np.arange(size)]
+    calm = tuple(habit for habit in prior.habits if not habit.throttled)
+    throttles = _may_throttle(rows, sigma, prior)
+    jumps = np.zeros(rows.shape)
+    for some, habits in ((throttles, prior.habits), (~throttles, calm)):
+        if some.any():
+            jumps[some] = _posterior(rows[some], sigma, prior, habits)
+    return np.clip(jumps[owner, np.arange(len(x)) - starts[owner]], 0.0, 1.0)
+
+
+def _may_throttle(rows: Floats, sigma: float, prior: Prior) -> npt.NDArray[np.bool_]:
+    """Whether each block has to be asked for throttling, which is most of the work.
+
+    A long block without two neighbours above their surroundings would have a throttling machine
+    in it once in a thousand times at most, unless noise hides it.
+    """
+    if rows.shape[1] < _LONG or 3 * sigma > prior.shifts[0]:
+        return np.ones(len(rows), bool)
+    padded = np.pad(rows, ((0, 0), (_AROUND, _AROUND)), mode="edge")
+    level = np.median(sliding_window_view(padded, 2 * _AROUND + 1, axis=1), axis=2)
+    above = rows - level > max(prior.shifts[0] / 2, 3 * sigma)
+    return np.any(above[:, 1:] & above[:, :-1], axis=1)
+
+
+def _posterior(rows: Floats, sigma: float, prior: Prior, habits: tuple[Habit, ...]) -> Floats:
+    """The chance of a jump before each result of some blocks, shape (blocks, results)."""
+    count, size = rows.shape
     grid = _grid(rows, sigma, prior)
     cold, hot = _densities(rows, grid, sigma, prior)
-    chains = [_Chain(cold, hot, grid, prior, habits) for habits in _alike(prior.habits)]
-    evidence = np.concatenate([chain.forward() for chain in chains]).reshape(-1, len(starts))
-    weight = np.exp(evidence - evidence.max(0))
-    weight /= weight.sum(0)
-    weights = np.split(weight.ravel(), np.cumsum([chain.rows for chain in chains])[:-1])
-    weighted = [chain.jumps(own) for chain, own in zip(chains, weights, strict=True)]
-    per_block = np.concatenate(weighted, axis=1).reshape(size, -1, len(starts)).sum(1).T
-    return np.clip(per_block[owner, np.arange(len(x)) - starts[owner]], 0.0, 1.0)
+    chains = [_Chain(cold, hot, grid, prior, some) for some in _alike(habits)]
+    evidence = np.concatenate([chain.forward() for chain in chains])
+    of_block = evidence.reshape(-1, count)
+    weight = np.exp(of_block - of_block.max(0))
+    weight = (weight / weight.sum(0)).reshape(evidence.shape)
+    weights = np.split(weight, np.cumsum([len(chain.weight) for chain in chains])[:-1])
+    weighted = sum(chain.jumps(own) for chain, own in zip(chains, weights, strict=True))
+    return np.asarray(weighted).reshape(size, -1, count).sum(1).T
 
 
 def _alike(habits: tuple[Habit, ...]) -> list[list[Habit]]:
@@ -167,122 +198,132 @@ def _density(residual: npt.NDArray[np.floating], sigma: float, prior: Prior) -> 
 
 
 class _Chain:
-    """Forward and backward passes over all blocks and sigmas of some habits at once, in place.
+    """Forward and backward passes over all blocks and sigmas of some habits at once.
 
-    `cold` is the mass at each level, shape (rows, levels); `hot` that of the throttled modes,
-    shape (rows, modes, levels), where the habit throttles. Throttling is too short for a
-    throttled level to creep.
+    The mass at each level has shape (habits, rows, levels), a row each block and sigma; that of
+    the throttled modes, where the only habit throttles, (rows, modes, levels). Throttling is too
+    short for a throttled level to creep.
     """
 
     def __init__(
         self, cold: Single, hot: Single, grid: _Grid, prior: Prior, habits: list[Habit]
     ) -> None:
         self.grid = grid
-        self.cold_density = np.tile(cold, (1, len(habits), 1)) if len(habits) > 1 else cold
-        self.hot = hot
-        self.time, self.rows, self.levels = self.cold_density.shape
+        self.cold_density, self.hot = cold, hot
+        self.time, self.rows, self.levels = cold.shape
         self.modes = grid.modes if habits[0].throttled else 0
         self.leave = np.float32(1 / prior.dwell)
         self.enter = np.float32(habits[0].throttled)
         self.entered = np.float32(self.enter / max(1, self.modes))
-        reach = max(prior.jump_range, self.levels * grid.step)
-        self.jump = np.float32(prior.jump * grid.step / reach)
         self.stay = np.float32(1 - prior.jump)
+        # Under throttling the sizes are even, which costs no product of matrices a mode.
+        reach = max(prior.jump_sizes[1], self.levels * grid.step)
+        self.even = np.float32(prior.jump * grid.step / reach)
         # A sigma of the drift prior is the estimate; the grid counts in steps.
         creep = [min(0.25, (habit.drift * 0.9 / _STEP) ** 2 / 2) for habit in habits]
-        self.creep = np.repeat(np.array(creep, np.float32), cold.shape[1])[:, None]
-        self.weight = np.repeat([habit.weight for habit in habits], cold.shape[1])
-        self.cold_mass = np.zeros((self.time, self.rows), np.float32)
+        drift = np.stack([_drift(self.levels, each) for each in creep])
+        self.jump = (drift @ _sizes(self.levels, grid.step, prior)).astype(np.float32)
+        self.move = (drift * self.stay + self.jump).astype(np.float32)
+        self.weight = np.array([[habit.weight] for habit in habits])
+        self.before = np.zeros((self.time, len(habits), self.rows, self.levels), np.float32)
         self.hot_mass = np.zeros((self.time, self.rows, self.modes), np.float32)
-        self.scale = np.ones((self.time, self.rows), np.float32)
+        self.scale = np.zeros((self.time, len(habits), self.rows), np.float32)
 
     def forward(self) -> Floats:
-        """Log of weight x evidence, shape (rows,); has to come before `jumps`."""
+        """Log of weight x evidence, shape (habits, rows); has to come before `jumps`."""
         throttled = self.modes > 0
         share = float(self.enter / (self.enter + self.leave))
-        cold = self.cold_density[0] * np.float32((1 - share) / self.levels)
-        self.scale[0] = cold.sum(1)
-        hot_density = hot = self.hot
+        first = self.cold_density[0] * np.float32((1 - share) / self.levels)
+        cold = np.repeat(first[None], len(self.weight), 0)
+        self.scale[0] = cold.sum(-1)
+        hot_density = hot = leaving = self.hot
         if throttled:
             hot_density = self._hot_density(self.hot)
             hot = hot_density[0] * np.float32(share / self.levels / self.modes)
-            self.scale[0] += hot.sum((1, 2))
+            leaving = hot.sum(1)
+            self.scale[0] += leaving.sum(1)
         for t in range(1, self.time):
-            norm = (1 / self.scale[t - 1])[:, None]
+            norm = (1 / self.scale[t - 1])[..., None]
             cold *= norm
             if throttled:
-                self._switch(cold, hot, norm)
-            _drift(cold, self.creep)
-            self.cold_mass[t] = cold.sum(1)
-            self._jump(cold, self.cold_mass[t])
-            cold *= self.cold_density[t]
-            self.scale[t] = cold.sum(1)
-            if throttled:
-                self.hot_mass[t] = hot.sum(2)
-                self._jump(hot, self.hot_mass[t])
+                hot *= ((1 - self.leave) * self.stay * norm[0])[:, None]
+                hot += (self.entered * self.stay * cold[0])[:, None]
+                cold *= 1 - self.enter
+                cold += self.leave * norm * leaving
+                self.hot_mass[t] = hot.sum(2) / self.stay
+                hot += (self.even * self.hot_mass[t])[..., None]
                 hot *= hot_density[t]
-                self.scale[t] += hot.sum((1, 2))
+                leaving = hot.sum(1)
+                self.scale[t] = leaving.sum(1)
+            self.before[t] = cold
+            cold = cold @ self.move
+            cold *= self.cold_density[t]
+            self.scale[t] += cold.sum(-1)
         return np.log(self.scale).sum(0, dtype=np.float64) + np.log(self.weight)
 
     def jumps(self, weight: Floats) -> Floats:
-        """`weight` x posterior of a jump, shape (time, rows); not computed where it is nothing."""
+        """Posterior of a jump, summed over the habits by `weight`, shape (time, rows).
+
+        `weight` has the shape of what `forward` gives; what has none is not computed.
+        """
         jumps = np.zeros((self.time, self.rows))
-        rows = np.flatnonzero(weight > _NOTHING)
+        rows = np.flatnonzero((weight > _NOTHING).any(0))
         if len(rows):
-            jumps[:, rows] = self._backward(rows) * weight[rows]
+            jumps[:, rows] = (self._backward(rows) * weight[:, rows]).sum(1)
         return jumps
 
     def _backward(self, rows: npt.NDArray[np.intp]) -> Floats:
         throttled = self.modes > 0
-        cold_density, scale, creep = (
+        density, before, scale = (
             self.cold_density[:, rows],
-            self.scale[:, rows],
-            self.creep[rows],
+            self.before[:, :, rows],
+            self.scale[:, :, rows],
         )
-        cold_mass, hot_mass = self.cold_mass[:, rows], self.hot_mass[:, rows]
+        hot_mass = self.hot_mass[:, rows]
         hot_density = self._hot_density(self.hot[:, rows]) if throttled else self.hot
-        jumps = np.zeros((self.time, len(rows)))
-        cold = np.ones((len(rows), self.levels), np.float32)
+        came_from, moved_from = self.jump.transpose(0, 2, 1), self.move.transpose(0, 2, 1)
+        jumps = np.zeros(scale.shape)
+        cold = np.ones(before.shape[1:], np.float32)
         hot = np.ones((len(rows), self.modes, self.levels), np.float32)
         for t in range(self.time - 1, 0, -1):
-            norm = (1 / scale[t])[:, None]
-            cold *= cold_density[t] * norm
-            cold_sum = cold.sum(1)
-            jumps[t] = cold_sum * cold_mass[t]
-            self._jump(cold, cold_sum)
-            _drift(cold, creep)
+            norm = (1 / scale[t])[..., None]
+            cold *= density[t] * norm
+            jumps[t] = ((cold @ came_from) * before[t]).sum(-1)
+            cold = cold @ moved_from
             if throttled:
                 hot *= hot_density[t]
-                hot *= norm[:, None]
-                hot_sum = hot.sum(2)
-                jumps[t] += (hot_sum * hot_mass[t]).sum(1)
-                self._jump(hot, hot_sum)
-                entered = hot.sum(1) * self.entered
-                hot *= 1 - self.leave
-                hot += (self.leave * cold)[:, None]
+                jumped = (self.even * norm[0]) * hot.sum(2)
+                jumps[t, 0] += (jumped * hot_mass[t]).sum(1)
+                entering = self.stay * norm * hot.sum(1) + jumped.sum(1)[:, None]
+                hot *= ((1 - self.leave) * self.stay * norm[0])[:, None]
+                hot += ((1 - self.leave) * jumped)[..., None]
+                hot += (self.leave * cold[0])[:, None]
                 cold *= 1 - self.enter
-                cold += entered
-        return jumps * self.jump
+                cold += self.entered * entering
+        return jumps
 
     def _hot_density(self, hot: Single) -> Single:
         """The densities of each mode's levels, shape (time, rows, modes, levels)."""
         windows = sliding_window_view(hot, self.levels, axis=2)
         return windows[:, :, self.grid.first :: self.grid.stride][:, :, : self.modes]
 
-    def _switch(self, cold: Single, hot: Single, norm: Single) -> None:
-        """Throttling ends here and begins there; `hot` is scaled by `norm` as `cold` was."""
-        moved = hot.sum(1) * (self.leave * norm)
-        hot *= ((1 - self.leave) * norm)[:, None]
-        hot += (cold * self.entered)[:, None]
-        cold *= 1 - self.enter
-        cold += moved
 
-    def _jump(self, mass: Single, total: Single) -> None:
-        mass *= self.stay
-        mass += (self.jump * total)[..., None]
+def _sizes(levels: int, step: float, prior: Prior) -> Floats:
+    """Chance of a jump from each level to each other, shape (levels, levels)."""
+    least, greatest = prior.jump_sizes[0], max(prior.jump_sizes[1], levels * step)
+    distance = np.arange(levels) * step
+    low = np.clip(distance - step / 2, least, greatest)
+    high = np.clip(distance + step / 2, least, greatest)
+    # Each way half, but the cell of no distance holds both.
+    by_order = np.log(high / low) / np.log(greatest / least) / 2
+    by_order[0] *= 2
+    chance = prior.jump * (by_order + step / greatest) / 2
+    at = np.arange(levels)
+    return chance[np.abs(at - at[:, None])]
 
 
-def _drift(cold: Single, creep: Single) -> None:
-    flow = creep * (cold[:, 1:] - cold[:, :-1])
-    cold[:, :-1] += flow
-    cold[:, 1:] -= flow
+def _drift(levels: int, creep: float) -> Floats:
+    """Chance of a creep from each level to each other: a share `creep` to either neighbour."""
+    to_next = np.full(levels - 1, creep)
+    stays = 1 - np.append(to_next, 0) - np.append(0, to_next)
+    return np.diag(stays) + np.diag(to_next, 1) + np.diag(to_next, -1)

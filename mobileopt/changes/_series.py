@@ -18,7 +18,7 @@ Results = Sequence[float | None] | npt.NDArray[np.float64]
 """One number per commit, None or NaN where there is none."""
 
 MIN_EFFECT = 0.01
-MIN_CONFIDENCE = 0.65
+MIN_CONFIDENCE = 0.62
 """Below it a change point is not reported."""
 
 SIDE = 3
@@ -65,14 +65,14 @@ class Analysis:
     jump: Floats
     points: tuple[ChangePoint, ...]
 
-    def chance_near(self, position: int) -> float | None:
-        """P(a jump within 3 positions); None where too few results lie on one of the sides."""
-        at = int(np.searchsorted(self.positions, position))
-        if at < SIDE or len(self.positions) - at < SIDE:
-            return None
-        reach = NEIGHBOURS + 1
-        near = slice(*np.searchsorted(self.positions, (position - reach, position + reach + 1)))
-        return min(1.0, float(self.jump[near].sum()))
+    def chances_near(self, positions: npt.NDArray[np.intp]) -> Floats:
+        """P(a jump within 3 positions) of each, NaN where too few results lie on a side."""
+        reach, total = NEIGHBOURS + 1, np.append(0.0, self.jump.cumsum())
+        at = np.searchsorted(self.positions, positions)
+        first = np.searchsorted(self.positions, positions - reach)
+        stop = np.searchsorted(self.positions, positions + reach + 1)
+        chances = np.minimum(1.0, total[stop] - total[first])
+        return np.where((at < SIDE) | (len(self.positions) - at < SIDE), np.nan, chances)
 
 
 def find(values: Sequence[float | None], *, min_effect: float = MIN_EFFECT) -> list[ChangePoint]:

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+import numpy as np
+
+from mobileopt.changes._posterior import Floats
 from mobileopt.changes._series import MIN_EFFECT, Analysis, ChangePoint, Results, analyse
 from mobileopt.errors import InputError
 
@@ -75,7 +78,8 @@ def find_together(
     analyses = (analyse_all or analyse_each)(series, min_effect)
     kept = _keep([(key, p) for key, a in analyses.items() for p in a.points], false_discovery_rate)
     kept.sort(key=lambda change: (change[1].index, change[0]))
-    return [SeriesChange(key, point, _cause(key, point, analyses)) for key, point in kept]
+    around = _Neighbourhood(analyses, {point.index for _, point in kept})
+    return [SeriesChange(key, point, around.cause(key, point.index)) for key, point in kept]
 
 
 def analyse_each(
@@ -104,20 +108,35 @@ def _keep(
     return found
 
 
-def _cause(key: SeriesKey, point: ChangePoint, analyses: Mapping[SeriesKey, Analysis]) -> Cause:
-    here = {k.name: a for k, a in analyses.items() if k.machine == key.machine}
-    chances = {name: a.chance_near(point.index) for name, a in here.items()}
-    judged = [chance for chance in chances.values() if chance is not None]
-    moved = {name for name, chance in chances.items() if chance is not None and chance >= _MOVED}
-    moved.add(key.name)
-    elsewhere = [
-        chance
-        for k, a in analyses.items()
-        if k.machine != key.machine and k.name in moved
-        if (chance := a.chance_near(point.index)) is not None
-    ]
-    if sum(chance >= _MOVED for chance in elsewhere) > _STRAY * len(elsewhere):
-        return "commit"
-    if len(moved) < max(_MANY, _SHARE * len(judged)):
-        return "commit"
-    return "machine" if elsewhere else "unclear"
+class _Neighbourhood:
+    """What all series of all machines did around some positions of the common axis."""
+
+    def __init__(self, analyses: Mapping[SeriesKey, Analysis], positions: set[int]) -> None:
+        at = np.array(sorted(positions), np.intp)
+        self._column = {position: column for column, position in enumerate(at.tolist())}
+        self._row = {name: row for row, name in enumerate({key.name for key in analyses})}
+        # A chance for each name and position a machine, NaN where it cannot be told.
+        self._chances: dict[str, Floats] = {}
+        for key, analysis in analyses.items():
+            chances = self._chances.get(key.machine)
+            if chances is None:
+                chances = np.full((len(self._row), len(at)), np.nan)
+                self._chances[key.machine] = chances
+            chances[self._row[key.name]] = analysis.chances_near(at)
+
+    def cause(self, key: SeriesKey, position: int) -> Cause:
+        """Whose a change is; see SeriesChange."""
+        column = self._column[position]
+        here = self._chances[key.machine][:, column]
+        moved = here >= _MOVED
+        moved[self._row[key.name]] = True
+        others = [
+            c[moved, column] for machine, c in self._chances.items() if machine != key.machine
+        ]
+        elsewhere = np.concatenate(others) if others else np.empty(0)
+        known = int(np.isfinite(elsewhere).sum())
+        if (elsewhere >= _MOVED).sum() > _STRAY * known:
+            return "commit"
+        if moved.sum() < max(_MANY, _SHARE * np.isfinite(here).sum()):
+            return "commit"
+        return "machine" if known else "unclear"

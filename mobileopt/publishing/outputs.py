@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 import mobileopt
 
 RECORD = "mobileopt/inputs.json"
@@ -33,7 +35,10 @@ class Outputs:
         self.written = 0
 
     def put(self, path: str, inputs: tuple[Any, ...], make: Callable[[], Any]) -> None:
-        """A file of JSON at `path` below the site: the last one's, or made anew."""
+        """A file of JSON at `path` below the site: the last one's, or made anew.
+
+        What `make` gives may hold arrays of numbers, in which NaN becomes null.
+        """
         digest = _digest(inputs)
         target = self.html / path
         if target.parent not in self._folders:
@@ -41,7 +46,7 @@ class Outputs:
             self._folders.add(target.parent)
         self._digests[path] = digest
         if self._known.get(path) != digest or not self._take(path, target):
-            target.write_text(json.dumps(make(), separators=(",", ":")), encoding="utf-8")
+            target.write_bytes(orjson.dumps(make(), option=orjson.OPT_SERIALIZE_NUMPY))
             self.written += 1
 
     def finish(self) -> None:

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
+import orjson
 from filelock import FileLock, Timeout
 
 from mobileopt.errors import StoreError
@@ -142,7 +143,11 @@ def read_json(path: Path) -> Json:
     Raises DamagedFileError for anything else and FileNotFoundError when it is absent.
     """
     try:
-        loaded: Any = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        try:
+            loaded: Any = orjson.loads(content)
+        except orjson.JSONDecodeError:
+            loaded = json.loads(content.decode("utf-8"))  # NaN, and integers of any length
     except FileNotFoundError:
         raise
     except (OSError, ValueError, RecursionError) as error:
