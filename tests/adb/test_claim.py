@@ -35,8 +35,9 @@ def test_the_claim_of_another_computer_is_neither_renewed_over_nor_removed(conne
 
 def test_a_lock_whose_holder_cannot_be_written_is_let_go(connected, tmp_path):
     (tmp_path / "pixel.owner").mkdir()
-    with pytest.raises(OutputError, match="cannot be written"), claimed(
-        connected.phone, "pixel", tmp_path
+    with (
+        pytest.raises(OutputError, match="cannot be written"),
+        claimed(connected.phone, "pixel", tmp_path),
     ):
         pytest.fail("it is held")
     (tmp_path / "pixel.owner").rmdir()

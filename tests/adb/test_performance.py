@@ -65,7 +65,7 @@ def test_an_interrupt_does_not_cut_what_ends_the_mode(connected):
     )
 
     def interrupt() -> None:
-        until(lambda: (connected.root.folder / "state/ending").exists())
+        until((connected.root.folder / "state/ending").exists)
         connected.phone.interrupt()
         ending.set()
 

@@ -192,9 +192,7 @@ def test_another_phone_at_the_same_address_is_refused_from_then_on(connected):
 def test_a_phone_that_does_not_tell_its_serial_yet_is_waited_for(connected):
     connected.phone.expect("PHONE1")
     connected.root.set_properties(**{"ro.serialno": ""})
-    timer = threading.Timer(
-        0.7, lambda: connected.root.set_properties(**{"ro.serialno": "PHONE1"})
-    )
+    timer = threading.Timer(0.7, lambda: connected.root.set_properties(**{"ro.serialno": "PHONE1"}))
     timer.start()
     connected.phone.reconnect(20)
     assert connected.phone.verify()
