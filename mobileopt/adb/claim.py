@@ -60,7 +60,7 @@ def renew(phone: Phone, name: str) -> None:
 
     Raises NotReadyError when another computer has claimed the device `name` in the meantime.
     """
-    if phone.script(_RENEW, CLAIM, owner(os.getpid()), deadline=10).code != 0:
+    if phone.script(_RENEW, CLAIM, owner(os.getpid()), deadline=5).code != 0:
         _on_the_phone(phone, name)
 
 

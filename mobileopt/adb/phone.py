@@ -161,6 +161,11 @@ class Phone:
             finally:
                 self._finishing.release()
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether `interrupt` was called: nothing is to be tried again."""
+        return self._interrupted.is_set()
+
     @contextlib.contextmanager
     def finishing(self) -> Generator[None, None, None]:
         """What leaves the phone as it was found; `interrupt` does not cut it."""
@@ -267,7 +272,7 @@ def again(phone: Phone, deed: Callable[[], T], attempts: int = 3, patience: floa
     """Do a deed; after a transient fault wait for the phone, `patience` seconds, and repeat it.
 
     Raises the last TransientDeviceError, or any other error at once; NotReadyError too, which
-    comes after waiting.
+    comes after waiting, and every error after `phone.interrupt()`.
     """
     for _ in range(attempts - 1):
         try:
@@ -277,6 +282,8 @@ def again(phone: Phone, deed: Callable[[], T], attempts: int = 3, patience: floa
         except TransientDeviceError:
             with contextlib.suppress(ConnectionLostError):
                 phone.reconnect(patience)
+            if phone.interrupted:
+                raise
     return deed()
 
 

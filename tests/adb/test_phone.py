@@ -177,6 +177,19 @@ def test_nobody_waits_for_a_phone_after_an_interrupt(connected):
     assert "everything was to stop" in outcome[0]
 
 
+def test_nothing_is_tried_again_after_an_interrupt(connected):
+    tries: list[int] = []
+
+    def deed() -> None:
+        tries.append(1)
+        connected.phone.interrupt()
+        raise ConnectionLostError("cut")
+
+    with pytest.raises(ConnectionLostError):
+        again(connected.phone, deed)
+    assert len(tries) == 1
+
+
 def test_another_phone_at_the_same_address_is_refused_from_then_on(connected):
     connected.phone.expect("PHONE1")
     connected.adbd.power_off()
