@@ -101,6 +101,7 @@ def on_phone(
 ) -> Session:
     """Sessions on one phone; `folders` are the one for raw samples and the one for locks."""
     raw, locks = folders
+    phone.expect(device.serial)
 
     def compare_there(before: Artifact, after: Artifact, job: Job) -> Judgement:
         runs = {BEFORE: before, AGAIN: before, AFTER: after}

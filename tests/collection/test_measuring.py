@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from mobileopt.adb import Phone
 from mobileopt.store import Store
 from tests.collection import lab
 
@@ -77,8 +78,6 @@ def test_the_clock_between_launches_does_not_count(order, server, connected):
 def test_round_trips_of_a_session_are_few_and_the_overhead_is_told(
     order, server, connected, monkeypatch
 ):
-    from mobileopt.adb import Phone
-
     trips: list[str] = []
     told: list[str] = []
     talk = Phone.talk
@@ -102,3 +101,14 @@ def test_round_trips_of_a_session_are_few_and_the_overhead_is_told(
     # Each round more is a launch and a look at the heat, and nothing else.
     assert counts[1] - counts[0] == 4 * 2
     assert any("s a launch of 7" in each for each in told)
+
+
+def test_what_was_measured_on_another_phone_by_the_end_is_not_stored(order, server, connected):
+    def watch(event) -> None:
+        if event.sentence.startswith("round 2 "):  # the address changes hands, and nothing breaks
+            connected.root.set_properties(**{"ro.serialno": "ANOTHER"})
+
+    (outcome,) = lab.collect(order, server, watch)
+    assert (outcome.status, outcome.error) == ("failed", "AccessError")
+    assert "is another phone now" in outcome.reason
+    assert not lab.values(order)

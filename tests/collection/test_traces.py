@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from mobileopt.adb import performance
@@ -48,10 +50,19 @@ def test_leaving_a_phone_that_is_gone_is_no_error(connected):
 def test_an_interrupt_does_not_cut_what_leaves_a_phone(connected):
     connected.root.write(f"{traces.MODELS}/0123.pt", "")
     with connected.phone.finishing():
-        import threading
-
         other = threading.Thread(target=connected.phone.interrupt)
         other.start()
         other.join()
         traces.leave(connected.phone)
+    assert lab.leftovers(connected.root) == []
+
+
+def test_a_mode_whose_ending_failed_is_ended_on_leaving(connected):
+    real = connected.root.read("system/bin/cmd").partition("\n")[2]
+    connected.root.tool("cmd", f'[ "$3" = false ] && exit 20\n{real}')
+    with performance.fixed(connected.phone) as held:
+        assert held
+    assert lab.leftovers(connected.root) == ["mobileopt/fixed-performance", "fixed performance"]
+    connected.root.tool("cmd", real)
+    traces.leave(connected.phone)
     assert lab.leftovers(connected.root) == []
