@@ -59,6 +59,13 @@ class Budget:
         except InputError:
             return (self.rounds,)
 
+    def longest(self, variants: int, deadline: float) -> float:
+        """Seconds a launch may be made to take by more warm-up.
+
+        Half its deadline, and so that the rounds up to the first look fit into the session.
+        """
+        return min(deadline / 2, self.seconds / (self.looks[0] * max(1, variants)))
+
     def look(self, rounds: int) -> Look | None:
         """The look that was planned after so many rounds, if any."""
         looks = self.looks
@@ -98,13 +105,27 @@ def settled(samples: Sequence[float], lead: int = LEAD) -> bool:
     return median(samples[:lead]) <= median(samples[lead:]) * (1 + STEADY)
 
 
-def more_warmup(warmup: int, limit: int) -> int:
-    """The next number of warm-up iterations to try: twice as many, up to the limit.
+def more_warmup(warmup: int, limit: int, affordable: float = math.inf) -> int:
+    """The next number of warm-up iterations to try: twice as many, up to what is allowed.
 
-    >>> more_warmup(10, 160), more_warmup(100, 160)
-    (20, 160)
+    Not more than `warmup` when no more may be made.
+
+    >>> more_warmup(10, 160), more_warmup(100, 160), more_warmup(10, 160, 14.5)
+    (20, 160, 14)
     """
-    return min(max(1, 2 * warmup), limit)
+    return math.floor(min(max(1, 2 * warmup), limit, affordable))
+
+
+def affordable_warmup(seconds: float, warmup: int, iterations: int, longest: float) -> float:
+    """How many warm-up iterations fit into a launch of `longest` seconds.
+
+    Told by a launch that took `seconds` for `warmup` and `iterations` together; its start counts
+    as if it were theirs, so that it is rather too few.
+
+    >>> affordable_warmup(2.5, 10, 15, 10.0)
+    85.0
+    """
+    return longest / (seconds / (warmup + iterations)) - iterations
 
 
 def widths(rounds: Mapping[str, Rounds], baseline: str, look: Look) -> dict[str, float]:

@@ -2,10 +2,6 @@
 
 Thresholds are in `validity.toml` beside this file. Nothing here talks to a phone: `gate` is
 given a function that reads its state.
-
-The effective frequency is the mean clock weighted by the time the kernel accounted at each
-step (`time_in_state`) between two states. It needs no root and shows what a look at the
-present clock cannot: a phone that throttled in the middle.
 """
 
 from __future__ import annotations
@@ -17,7 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from mobileopt.device import Cpu, Device, State
+from mobileopt.clocks import Residency, allowed, clock_ratio
+from mobileopt.device import Device, State
 from mobileopt.errors import NotReadyError
 from mobileopt.run import Validity
 
@@ -46,6 +43,8 @@ class Limits:
     limit_suspect: float
     thermal_status_invalid: int
     battery_rise: float
+    load_rise: float
+    unsettled_share: float
     reference_drift: float
     emulator: str
     debug_build: str
@@ -59,7 +58,32 @@ class Blocker:
     passes: bool
 
 
-Finding = tuple[str, str]
+@dataclass(frozen=True)
+class Ran:
+    """How a run went, beside the states of the phone around it.
+
+    `residency` is the time at each clock while the program ran. `pinned` are the cores it was
+    to be kept on, if any, `affinity` those it could use. `doubts` are sentences of a runner or
+    of a session, each of which makes the run suspect. `fixed` tells that the phone held fixed
+    performance, so that the clock is judged by what the kernel allowed at the start, not by the
+    hardware's highest.
+    """
+
+    residency: Residency
+    pinned: tuple[int, ...] = ()
+    affinity: tuple[int, ...] = ()
+    threads: int = 1
+    doubts: tuple[str, ...] = ()
+    fixed: bool = False
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What speaks against a run, and how much; `throttled` when a cooler phone may do better."""
+
+    severity: str
+    sentence: str
+    throttled: bool = False
 
 
 @cache
@@ -108,71 +132,33 @@ def gate(
 
 
 def judge(
-    device: Device,
-    before: State,
-    after: State,
-    limits: Limits | None = None,
-    *,
-    pinned: tuple[int, ...] = (),
-    doubts: tuple[str, ...] = (),
-    fixed: bool = False,
+    device: Device, before: State, after: State, ran: Ran, limits: Limits | None = None
 ) -> Validity:
-    """Whether a run between two states of a phone may be believed.
+    """Whether a run between two states of a phone may be believed."""
+    return verdict(findings(device, before, after, ran, limits))
 
-    `pinned` are the cores the run was kept on, if it was; `doubts` are a runner's own, each of
-    which makes the run suspect. `fixed` tells that the phone held fixed performance, so that the
-    clock is judged by what the kernel allowed at the start, not by the hardware's highest.
-    """
-    limits = limits or thresholds()[1]
-    cores = pinned or after.affinity
-    found: list[Finding] = [
-        *((SUSPECT, doubt) for doubt in doubts),
-        *_kind(device, limits),
-        *_clock(before, after, cores, limits, fixed),
-        *_warmth(before, after, limits),
-        *_placement(device, before, after, pinned),
-    ]
+
+def verdict(found: tuple[Finding, ...]) -> Validity:
+    """The validity of a run against which this was found."""
     if not found:
         return Validity()
-    verdict = INVALID if any(severity == INVALID for severity, _ in found) else SUSPECT
-    return Validity(verdict, tuple(reason for _, reason in found))
+    worst = INVALID if any(each.severity == INVALID for each in found) else SUSPECT
+    return Validity(worst, tuple(each.sentence for each in found))
 
 
-def effective_frequencies(before: State, after: State) -> dict[int, float]:
-    """The mean clock of each cluster between two states, in hertz, by its lowest core.
-
-    A cluster without accounting, or without time between the states, is left out.
-    """
-    earlier = {cpu.index: cpu for cpu in before.cpus}
-    found: dict[int, float] = {}
-    for cpu in after.cpus:
-        start = earlier.get(cpu.index)
-        if start and cpu.cluster not in found:
-            spent = {hz: s - start.residency.get(hz, 0.0) for hz, s in cpu.residency.items()}
-            total = sum(spent.values())
-            if total > 0 and min(spent.values()) >= 0:
-                found[cpu.cluster] = sum(hz * s for hz, s in spent.items()) / total
-    return found
-
-
-def clock_ratio(
-    before: State, after: State, cores: tuple[int, ...] = (), *, fixed: bool = False
-) -> float | None:
-    """The effective frequency over the hardware's highest, of the cluster that ran fastest.
-
-    A program on one core leaves the other clusters idle at their lowest step; the one it ran
-    on is the one nearest its maximum. Only clusters of `cores` count, all when there are none.
-    When `fixed`, the highest is the one the kernel allowed before.
-    """
-    tops = {
-        cpu.cluster: cpu.limit if fixed else cpu.top for cpu in before.cpus if _allowed(cpu, cores)
-    }
-    ratios = [
-        hertz / top
-        for cluster, hertz in effective_frequencies(before, after).items()
-        if (top := tops.get(cluster))
-    ]
-    return max(ratios, default=None)
+def findings(
+    device: Device, before: State, after: State, ran: Ran, limits: Limits | None = None
+) -> tuple[Finding, ...]:
+    """Everything that speaks against a run between two states of a phone."""
+    limits = limits or thresholds()[1]
+    return (
+        *(Finding(SUSPECT, doubt) for doubt in ran.doubts),
+        *_kind(device, limits),
+        *_clock(before, after, ran, limits),
+        *_warmth(before, after, limits),
+        *_crowd(device, before, after, ran, limits),
+        *_placement(device, before, after, ran),
+    )
 
 
 def heated(before: State, now: State, limits: Limits | None = None) -> str:
@@ -213,72 +199,88 @@ def _power(state: State, limits: Gate) -> Iterator[Blocker]:
 
 
 def _business(device: Device, state: State, limits: Gate) -> Iterator[Blocker]:
-    cores = len(device.capacities) or len(state.cpus) or 1
+    cores = _cores(device, state)
     if state.load is not None and state.load > limits.load_per_core * cores:
         yield Blocker(f"its load is {state.load:.1f} on {cores} cores", passes=True)
 
 
 def _kind(device: Device, limits: Limits) -> Iterator[Finding]:
     if device.emulator:
-        yield limits.emulator, "it is an emulator"
+        yield Finding(limits.emulator, "it is an emulator")
     if device.build_type not in ("user", ""):
-        yield limits.debug_build, f"it runs a {device.build_type!r} build"
+        yield Finding(limits.debug_build, f"it runs a {device.build_type!r} build")
 
 
-def _clock(
-    before: State, after: State, cores: tuple[int, ...], limits: Limits, fixed: bool
-) -> Iterator[Finding]:
-    ratio = clock_ratio(before, after, cores, fixed=fixed)
+def _clock(before: State, after: State, ran: Ran, limits: Limits) -> Iterator[Finding]:
+    cores = ran.pinned or after.affinity
+    ratio = clock_ratio(before, ran.residency, cores, fixed=ran.fixed)
     if ratio is None:
-        yield SUSPECT, "the phone does not account for its clock, so throttling cannot be told"
+        yield Finding(
+            SUSPECT, "the phone does not account for its clock, so throttling cannot be told"
+        )
     elif ratio < limits.frequency_suspect:
         severity = INVALID if ratio < limits.frequency_invalid else SUSPECT
-        yield severity, f"it ran at {ratio:.0%} of its {'fixed' if fixed else 'highest'} clock"
-    capped = (
-        []
-        if fixed
-        else [
-            cpu
-            for cpu in (*before.cpus, *after.cpus)
-            if _allowed(cpu, cores)
-            and cpu.limit
-            and cpu.top
-            and cpu.limit < limits.limit_suspect * cpu.top
-        ]
-    )
-    if capped:
-        worst = min(capped, key=lambda cpu: (cpu.limit or 0) / (cpu.top or 1))
-        share = (worst.limit or 0) / (worst.top or 1)
-        yield SUSPECT, f"core {worst.index} was held at {share:.0%} of its highest clock"
+        kind = "fixed" if ran.fixed else "highest"
+        yield Finding(severity, f"it ran at {ratio:.0%} of its {kind} clock", throttled=True)
+    if not ran.fixed:
+        yield from _held(before, after, cores, limits)
+
+
+def _held(before: State, after: State, cores: tuple[int, ...], limits: Limits) -> Iterator[Finding]:
+    known = [
+        (cpu.limit / cpu.top, cpu.index)
+        for cpu in (*before.cpus, *after.cpus)
+        if allowed(cpu, cores) and cpu.limit and cpu.top
+    ]
+    share, core = min(known, default=(1.0, 0))
+    if share < limits.limit_suspect:
+        held = f"core {core} was held at {share:.0%} of its highest clock"
+        yield Finding(SUSPECT, held, throttled=True)
 
 
 def _warmth(before: State, after: State, limits: Limits) -> Iterator[Finding]:
     if before.thermal_override or after.thermal_override:
-        yield SUSPECT, "the thermal status was overridden"
+        yield Finding(SUSPECT, "the thermal status was overridden")
     known = [s.thermal_status for s in (before, after) if s.thermal_status is not None]
     if known and max(known) >= limits.thermal_status_invalid:
-        yield INVALID, f"the thermal status reached {max(known)}"
+        yield Finding(INVALID, f"the thermal status reached {max(known)}", throttled=True)
     elif known and (max(known) > 0 or len(set(known)) > 1):
-        yield SUSPECT, f"the thermal status went from {known[0]} to {known[-1]}"
+        went = f"the thermal status went from {known[0]} to {known[-1]}"
+        yield Finding(SUSPECT, went, throttled=True)
     start, end = before.battery.temperature, after.battery.temperature
     if start is not None and end is not None and end - start > limits.battery_rise:
-        yield SUSPECT, f"the battery warmed from {start:.1f} to {end:.1f} C"
+        yield Finding(SUSPECT, f"the battery warmed from {start:.1f} to {end:.1f} C")
 
 
-def _placement(
-    device: Device, before: State, after: State, pinned: tuple[int, ...]
+def _crowd(
+    device: Device, before: State, after: State, ran: Ran, limits: Limits
 ) -> Iterator[Finding]:
+    """Others at work on the phone: what the run itself adds to the load is its threads."""
+    if before.load is None or after.load is None:
+        return
+    cores = _cores(device, before)
+    if before.load > thresholds()[0].load_per_core * cores:
+        yield Finding(SUSPECT, f"its load was {before.load:.1f} on {cores} cores at the start")
+    if after.load > before.load + ran.threads + limits.load_rise:
+        rose = f"its load rose from {before.load:.1f} to {after.load:.1f}"
+        yield Finding(SUSPECT, f"{rose}, more than {ran.threads} threads can do")
+
+
+def _placement(device: Device, before: State, after: State, ran: Ran) -> Iterator[Finding]:
     if before.uptime is not None and after.uptime is not None and after.uptime < before.uptime:
-        yield INVALID, "the phone restarted during the run"
+        yield Finding(INVALID, "the phone restarted during the run")
     if before.affinity != after.affinity:
-        yield SUSPECT, "the cores the shell may use changed during the run"
+        yield Finding(SUSPECT, "the cores the shell may use changed during the run")
     if before.power_save or after.power_save:
-        yield SUSPECT, "battery saver was on"
+        yield Finding(SUSPECT, "battery saver was on")
     fastest = max(device.capacities.values(), default=0)
     best = {core for core, capacity in device.capacities.items() if capacity == fastest}
-    if not pinned and after.affinity and best and not best & set(after.affinity):
-        yield SUSPECT, "the shell may not use the phone's fastest cores"
+    if not ran.pinned and after.affinity and best and not best & set(after.affinity):
+        yield Finding(SUSPECT, "the shell may not use the phone's fastest cores")
+    if ran.pinned and ran.affinity and not set(ran.affinity) <= set(ran.pinned):
+        wanted, had = (", ".join(map(str, each)) for each in (ran.pinned, ran.affinity))
+        yield Finding(SUSPECT, f"its program was to run on cores {wanted} and could on {had}")
 
 
-def _allowed(cpu: Cpu, cores: tuple[int, ...]) -> bool:
-    return not cores or cpu.index in cores
+def _cores(device: Device, state: State) -> int:
+    return len(device.capacities) or len(state.cpus) or 1

@@ -115,3 +115,17 @@ def test_the_plainest_recipe_takes_the_baselines_part():
 
 def test_drift_is_how_much_slower_the_reference_became():
     assert sampling.drift([2.0, 1.0, 3.0], [2.2, 2.2]) == pytest.approx(0.1)
+
+
+def test_warm_up_grows_no_further_than_there_is_time_for():
+    seconds, warmup, iterations = 50.0, 10, 15  # two seconds an iteration
+    affordable = sampling.affordable_warmup(seconds, warmup, iterations, longest=60.0)
+    assert sampling.more_warmup(warmup, 160, affordable) == 15
+    too_slow = sampling.affordable_warmup(seconds, warmup, iterations, longest=40.0)
+    assert sampling.more_warmup(warmup, 160, too_slow) < warmup
+
+
+def test_a_launch_may_take_half_its_deadline_and_its_share_of_the_session():
+    budget = Budget(rounds=24, seconds=900)
+    assert budget.longest(variants=1, deadline=100) == 50
+    assert budget.longest(variants=5, deadline=100) == 900 / (12 * 5)

@@ -6,16 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mobileopt.clocks import elapsed
 from mobileopt.device import Battery, Cpu, Device, State
 from mobileopt.errors import NotReadyError
 from mobileopt.validity import (
+    Ran,
     blockers,
-    clock_ratio,
-    effective_frequencies,
+    findings,
     gate,
-    judge,
     thresholds,
 )
+from mobileopt.validity import judge as judge_run
 
 LOW, MIDDLE, TOP = 4e8, 1e9, 2e9
 PHONE = Device(serial="A", model="P", build_type="user", capacities={0: 180, 4: 1024})
@@ -42,19 +43,13 @@ BEFORE = state({LOW: 10.0}, {LOW: 10.0, TOP: 5.0})
 AFTER = state({LOW: 20.0}, {LOW: 10.0, TOP: 15.0}, uptime=1010.0)
 
 
+def judge(device, before, after, **ran):
+    """Judge a run whose program ran all the time between the states."""
+    return judge_run(device, before, after, Ran(elapsed(before, after), **ran))
+
+
 def test_a_run_at_the_highest_clock_of_a_calm_phone_is_valid():
     assert judge(PHONE, BEFORE, AFTER).verdict == "valid"
-
-
-def test_the_effective_frequency_is_weighted_by_the_time_between_the_states():
-    after = state({LOW: 10.0}, {LOW: 12.0, MIDDLE: 4.0, TOP: 9.0})
-    found = effective_frequencies(BEFORE, after)
-    assert found == {4: pytest.approx((2 * LOW + 4 * MIDDLE + 4 * TOP) / 10)}
-
-
-def test_the_cluster_that_ran_counts_and_the_idle_one_does_not():
-    assert clock_ratio(BEFORE, AFTER) == 1.0
-    assert clock_ratio(BEFORE, AFTER, cores=(0,)) == pytest.approx(LOW / TOP)
 
 
 @pytest.mark.parametrize(("clock", "verdict"), [(1.7e9, "suspect"), (1e9, "invalid")])
@@ -68,10 +63,6 @@ def test_a_phone_that_throttled_in_the_middle_is_found(clock, verdict):
 def test_a_phone_that_does_not_account_for_its_clock_is_suspect():
     silent = replace(AFTER, cpus=())
     assert "throttling cannot be told" in judge(PHONE, silent, silent).reasons[0]
-
-
-def test_a_counter_that_went_backwards_is_no_accounting():
-    assert clock_ratio(AFTER, BEFORE) is None
 
 
 def test_a_clock_the_kernel_held_down_is_suspect():
@@ -98,6 +89,49 @@ def test_what_changed_during_a_run_is_told(before, after, verdict, reason):
     judged = judge(PHONE, replace(BEFORE, **before), replace(AFTER, **after))
     assert judged.verdict == verdict
     assert reason in "; ".join(judged.reasons)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "threads", "reason"),
+    [
+        (0.4, 2.0, 1, None),
+        (0.4, 2.5, 1, "its load rose from 0.4 to 2.5, more than 1 threads can do"),
+        (0.4, 2.5, 4, None),
+        (1.6, 1.6, 1, "its load was 1.6 on 2 cores at the start"),
+    ],
+)
+def test_others_at_work_on_the_phone_make_a_run_suspect(before, after, threads, reason):
+    judged = judge(PHONE, replace(BEFORE, load=before), replace(AFTER, load=after), threads=threads)
+    assert judged.reasons == ((reason,) if reason else ())
+
+
+def test_a_program_that_could_run_elsewhere_than_it_was_pinned_is_suspect():
+    judged = judge(PHONE, BEFORE, AFTER, pinned=(4,), affinity=(0, 4))
+    assert judged.reasons == ("its program was to run on cores 4 and could on 0, 4",)
+    assert judge(PHONE, BEFORE, AFTER, pinned=(4,), affinity=(4,)).verdict == "valid"
+
+
+def test_only_the_time_the_program_ran_is_judged_not_the_idle_time_around_it():
+    idle = state({LOW: 20.0}, {LOW: 1000.0, TOP: 15.0}, uptime=1010.0)
+    assert judge(PHONE, BEFORE, idle).verdict == "invalid"
+    assert judge_run(PHONE, BEFORE, idle, Ran({4: {TOP: 10.0}})).verdict == "valid"
+
+
+@pytest.mark.parametrize(
+    ("after", "throttled"),
+    [
+        ({}, False),
+        ({"cpus": (cpu(0, {LOW: 20.0}), cpu(4, {LOW: 10.0, TOP: 5.0, 1.7e9: 10.0}))}, True),
+        ({"cpus": (cpu(0, {LOW: 20.0}), cpu(4, {LOW: 10, TOP: 15}, limit=1.5e9))}, True),
+        ({"thermal_status": 1}, True),
+        ({"battery": Battery(0.8, 34.0, True)}, False),
+        ({"uptime": 5.0}, False),
+    ],
+)
+def test_what_a_cooler_phone_would_do_better_is_told_apart(after, throttled):
+    after = replace(AFTER, **after)
+    found = findings(PHONE, BEFORE, after, Ran(elapsed(BEFORE, after)))
+    assert any(each.throttled for each in found) == throttled
 
 
 def test_an_emulator_is_invalid_and_a_debug_build_suspect():
@@ -181,19 +215,6 @@ def test_what_waiting_does_not_help_is_told_at_once():
     with pytest.raises(NotReadyError, match=r"status is 1; .*charge it"):
         gate(PHONE, lambda: empty, sleep=clock.sleep, clock=clock)
     assert clock.now == 0
-
-
-frequencies = st.sampled_from([LOW, MIDDLE, TOP])
-residencies = st.dictionaries(frequencies, st.floats(0, 1e6), min_size=1)
-
-
-@settings(deadline=None)
-@given(residencies, st.dictionaries(frequencies, st.floats(0.01, 1e6), min_size=1))
-def test_the_effective_frequency_lies_between_the_lowest_and_the_highest_used(start, spent):
-    end = {hz: start.get(hz, 0.0) + spent.get(hz, 0.0) for hz in {*start, *spent}}
-    found = effective_frequencies(state({}, start), state({}, end))
-    if 4 in found:
-        assert min(spent) * 0.999 <= found[4] <= max(spent) * 1.001
 
 
 @settings(deadline=None)

@@ -21,9 +21,9 @@ from rich.text import Text
 
 from mobileopt.adb import Phone, Server, fleet
 from mobileopt.collection import FAILED, PRESENT, SKIPPED, STORED, Collection, Order, Outcome
-from mobileopt.collection.collector import present
 from mobileopt.collection.exports import prune
 from mobileopt.collection.order import not_for_phones
+from mobileopt.collection.stored import present
 from mobileopt.collection.storing import Filing, environment
 from mobileopt.device import Device
 from mobileopt.errors import InputError, MobileoptError

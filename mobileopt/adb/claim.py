@@ -29,6 +29,8 @@ _TAKE = """mkdir -p "${1%/*}"
 if (set -C; printf %s "$2" > "$1") 2>/dev/null; then echo taken; exit; fi
 [ -e "$1" ] || { echo unwritable; printf x > "$1"; exit; }
 echo held; cat "$1"; echo; stat -c %Y "$1"; date +%s"""
+_RENEW = '[ "$(cat "$1" 2>/dev/null)" = "$2" ] && touch "$1"'
+_LEAVE = '[ "$(cat "$1" 2>/dev/null)" = "$2" ] && rm -f "$1"'
 
 _LOOK = """[ -e "$1" ] && { cat "$1"; echo; stat -c %Y "$1"; date +%s; }"""
 
@@ -49,13 +51,17 @@ def claimed(
         try:
             yield
         finally:
-            with contextlib.suppress(DeviceError):
-                phone.shell(["rm", "-f", CLAIM], deadline=3)
+            with contextlib.suppress(DeviceError), phone.finishing():
+                phone.script(_LEAVE, CLAIM, owner(os.getpid()), deadline=3)
 
 
-def renew(phone: Phone) -> None:
-    """Say that the claim is still alive, and make it again after a phone lost it."""
-    phone.script('printf %s "$2" > "$1"', CLAIM, owner(os.getpid()), deadline=10)
+def renew(phone: Phone, name: str) -> None:
+    """Say that the claim is still alive, and make it again after a phone lost it.
+
+    Raises NotReadyError when another computer has claimed the device `name` in the meantime.
+    """
+    if phone.script(_RENEW, CLAIM, owner(os.getpid()), deadline=5).code != 0:
+        _on_the_phone(phone, name)
 
 
 def holder(phone: Phone, name: str) -> str:
@@ -73,18 +79,16 @@ def holder(phone: Phone, name: str) -> str:
 def _on_this_computer(name: str, locks: Path) -> Generator[None, None, None]:
     told = locks / f"{name}.owner"
     lock = FileLock(locks / f"{name}.lock")
-    try:
-        locks.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-        told.write_text(f"process {os.getpid()} of this computer", encoding="utf-8")
-    except Timeout as error:
-        raise NotReadyError(f"{name} is being measured by {_holder(told)}") from error
-    except OSError as error:
-        raise OutputError(f"{locks} cannot be written: {error}") from error
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            locks.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(lock.acquire(timeout=0))
+            told.write_text(f"process {os.getpid()} of this computer", encoding="utf-8")
+        except Timeout as error:
+            raise NotReadyError(f"{name} is being measured by {_holder(told)}") from error
+        except OSError as error:
+            raise OutputError(f"{locks} cannot be written: {error}") from error
         yield
-    finally:
-        lock.release()
 
 
 def _holder(told: Path) -> str:

@@ -18,13 +18,14 @@ from mobileopt.errors import DeviceError, NotReadyError
 MARK = f"{WORK}/mobileopt/fixed-performance"
 _HELD = 99
 
-# The mark comes first: a program killed between the two leaves nothing unmarked.
+# The mark comes first: a program killed between the two leaves nothing unmarked. It goes last,
+# and only when the mode has ended: else the next start is to try again.
 _BEGIN = """[ -e "$1" ] && exit 99
 mkdir -p "${1%/*}" && printf %s "$2" > "$1" || exit 98
-cmd power set-fixed-performance-mode-enabled true || exit 1"""
-_END = """cmd power set-fixed-performance-mode-enabled false
-rm -f "$1"
-"""
+cmd power set-fixed-performance-mode-enabled true && exit
+cmd power set-fixed-performance-mode-enabled false
+rm -f "$1"; exit 1"""
+_END = 'cmd power set-fixed-performance-mode-enabled false && rm -f "$1"'
 
 
 @contextlib.contextmanager
@@ -41,12 +42,13 @@ def fixed(phone: Phone) -> Generator[bool, None, None]:
     try:
         yield begun == 0
     finally:
-        with contextlib.suppress(DeviceError):
-            _undo(phone)
+        if begun == 0:
+            with contextlib.suppress(DeviceError):
+                _undo(phone)
 
 
 def restore(phone: Phone) -> bool:
-    """Undo what a killed program left; gives whether there was anything.
+    """Undo what a killed program left; gives whether there was anything that could be undone.
 
     Raises NotReadyError when the process that set the mode still runs on this computer.
     """
@@ -56,8 +58,7 @@ def restore(phone: Phone) -> bool:
     pid = mark.stdout.split(" ")[1] if mark.stdout.count(" ") == 2 else ""
     if pid.isdecimal() and int(pid) != os.getpid() and mark.stdout == owner(int(pid)):
         raise NotReadyError(f"{phone} is being measured by process {pid} of this computer")
-    _undo(phone)
-    return True
+    return _undo(phone)
 
 
 def held(phone: Phone) -> bool:
@@ -69,8 +70,9 @@ def _begin(phone: Phone) -> int:
     return phone.script(_BEGIN, MARK, owner(os.getpid())).code
 
 
-def _undo(phone: Phone) -> None:
-    phone.script(_END, MARK, deadline=5)
+def _undo(phone: Phone) -> bool:
+    with phone.finishing():
+        return phone.script(_END, MARK, deadline=5).code == 0
 
 
 def owner(pid: int) -> str:

@@ -6,13 +6,15 @@ import contextlib
 import math
 import re
 import shlex
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mobileopt.adb.client import Client, Sync, run
+from mobileopt.device import parse_device, parse_properties
 from mobileopt.errors import (
     AccessError,
     ConnectionLostError,
@@ -40,7 +42,9 @@ NOT_FOUND = 127
 # The guard has a session of its own, so that it and its `sleep` are gone with one signal, and
 # no descriptor of the command's, which adbd would wait for. Left alone, because the host went
 # away, it ends a few seconds after the command does.
-_GUARD = """limit=$1; shift
+# What is to run after a script, by the same arguments, stands in the first word: a script that
+# waited for its program itself would be killed in the program's place.
+_GUARD = """after=$1 limit=$2; shift 2
 "$@" & child=$!
 setsid sh -c 'left=$1; while [ $left -gt 0 ]; do
   nap=5; [ $left -ge 5 ] || nap=$left
@@ -48,6 +52,7 @@ setsid sh -c 'left=$1; while [ $left -gt 0 ]; do
 done; kill -KILL $2' sh $limit $child </dev/null >/dev/null 2>&1 & guard=$!
 wait $child; code=$?
 kill -KILL -$guard 2>/dev/null || kill -KILL $guard 2>/dev/null
+[ -z "$after" ] || { shift 4; sh -c "$after" sh "$@"; }
 exit $code"""
 
 _ADDRESS = re.compile(r".+:\d{1,5}")
@@ -56,11 +61,22 @@ _READY = "device"
 
 @dataclass(frozen=True)
 class Transport:
-    """One way to a phone as the adb server lists it; `state` is `device` when it is usable."""
+    """One way to a phone as the adb server lists it; `state` is `device` when it is usable.
+
+    `dialled` tells that it came from `adb connect`: the serial of a phone on a cable may look
+    like an address as well, and is nobody to connect to.
+    """
 
     serial: str
     state: str
     identifier: int | None
+    dialled: bool = False
+
+    @classmethod
+    def listed(cls, info: Any) -> Transport:
+        """What adbutils says of a transport; one on a cable has a `usb` tag."""
+        dialled = "usb" not in info.tags and bool(_ADDRESS.fullmatch(info.serial))
+        return cls(info.serial, info.state, info.transport_id, dialled)
 
 
 @dataclass(frozen=True)
@@ -80,6 +96,10 @@ class Phone:
     def __init__(self, client: Client, transport: Transport) -> None:
         self.transport = transport
         self._client = client
+        self._hardware = ""
+        self._foreign = False
+        self._finishing = threading.RLock()
+        self._interrupted = threading.Event()
         self._attach(transport)
 
     def __str__(self) -> str:
@@ -94,9 +114,11 @@ class Phone:
         Raises ProgramError `timed_out`, DeadlineError, ConnectionLostError, AccessError, and
         InputError for a word with a NUL byte or a command too long for the protocol.
         """
-        words = _checked(argv)
+        return self._run(_checked(argv), "", deadline)
+
+    def _run(self, words: tuple[str, ...], after: str, deadline: float | None) -> Result:
         limit = max(1, math.ceil(DEADLINE if deadline is None else deadline))
-        guarded = ["sh", "-c", _GUARD, "sh", str(limit), *words]
+        guarded = ["sh", "-c", _GUARD, "sh", after, str(limit), *words]
         started = time.monotonic()
         output = self.talk(
             f"running {words[0]!r}", limit + GRACE, partial(run, self._device, guarded)
@@ -107,9 +129,15 @@ class Phone:
         out, err = (text.decode("utf-8", "replace") for text in (output.stdout, output.stderr))
         return Result(words, output.code, out, err, seconds)
 
-    def script(self, text: str, *arguments: str, deadline: float | None = None) -> Result:
-        """Run a constant shell script; what varies goes in as `$1`, `$2`, never into the text."""
-        return self.shell(["sh", "-c", text, "sh", *arguments], deadline)
+    def script(
+        self, text: str, *arguments: str, deadline: float | None = None, after: str = ""
+    ) -> Result:
+        """Run a constant shell script; what varies goes in as `$1`, `$2`, never into the text.
+
+        `after` is another one, run with the same arguments when the first has ended, however it
+        did; its output follows, and the exit code stays the first's.
+        """
+        return self._run(_checked(["sh", "-c", text, "sh", *arguments]), after, deadline)
 
     def check(self, argv: Sequence[str], deadline: float | None = None) -> Result:
         """`shell`, but a command that fails raises ProgramError `command_failed`."""
@@ -122,35 +150,77 @@ class Phone:
         return result
 
     def interrupt(self) -> None:
-        """Cut the conversation another thread is having; it ends with a DeadlineError there."""
-        self._client.interrupt()
+        """Cut the conversation another thread is having; it ends with a DeadlineError there.
+
+        From then on nobody waits for this phone to come back. What goes on in `finishing` goes on.
+        """
+        self._interrupted.set()
+        if self._finishing.acquire(blocking=False):
+            try:
+                self._client.interrupt()
+            finally:
+                self._finishing.release()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether `interrupt` was called: nothing is to be tried again."""
+        return self._interrupted.is_set()
+
+    @contextlib.contextmanager
+    def finishing(self) -> Generator[None, None, None]:
+        """What leaves the phone as it was found; `interrupt` does not cut it."""
+        with self._finishing:
+            yield
+
+    def expect(self, serial: str) -> None:
+        """Take this for the phone of that hardware serial, and for no other from now on."""
+        self._hardware = serial
+
+    def verify(self) -> bool:
+        """Raise AccessError when the transport leads to another phone than was expected.
+
+        An address may have gone to another one meanwhile, to which nothing may be done: from
+        then on every command raises it. Gives whether the phone could tell who it is.
+        """
+        properties = parse_properties(self.shell(["getprop"], deadline=3).stdout)
+        serial = parse_device(properties, {}).serial
+        self._foreign = bool(serial and self._hardware and serial != self._hardware)
+        self._refuse_another()
+        return bool(serial) or not self._hardware
 
     def reconnect(self, seconds: float = 60.0) -> None:
         """Wait for this phone to come back, and take up its new connection.
 
-        Raises ConnectionLostError when it does not within so many seconds, AccessError when it
-        wants to be authorized again.
+        Raises ConnectionLostError when it does not within so many seconds, or when `interrupt`
+        asked to wait no longer, and AccessError when it wants to be authorized again, or another
+        phone answers in its place.
         """
-        serial = self.transport.serial
         ends = time.monotonic() + seconds
         state = "absent"
         while time.monotonic() < ends:
-            if _ADDRESS.fullmatch(serial):
-                self._dial(serial, max(1.0, min(15.0, ends - time.monotonic())))
+            if self.transport.dialled:
+                self._dial(max(1.0, min(15.0, ends - time.monotonic())))
             transport = self._listed()
             state = transport.state if transport else "absent"
             if transport and state == _READY and self._answers(transport):
                 return
-            time.sleep(0.5)
+            if self._interrupted.wait(0.5):
+                raise ConnectionLostError(f"{self} was away when everything was to stop")
         if state == "unauthorized":
             raise AccessError(f"{self} wants this computer to be authorized again")
         raise ConnectionLostError(f"{self} did not come back within {seconds:g} s: {state}")
 
     def _answers(self, transport: Transport) -> bool:
         self._attach(transport)
-        with contextlib.suppress(TransientDeviceError, AccessError):
-            return self.shell(["echo", "here"], deadline=3).stdout.startswith("here")
-        return False
+        try:
+            return self.verify()
+        except (TransientDeviceError, AccessError):
+            self._refuse_another()
+            return False
+
+    def _refuse_another(self) -> None:
+        if self._foreign:
+            raise AccessError(f"{self} is another phone now than the one it was")
 
     def _attach(self, transport: Transport) -> None:
         self.transport = transport
@@ -159,7 +229,8 @@ class Phone:
             transport_id=transport.identifier,
         )
 
-    def _dial(self, address: str, seconds: float) -> None:
+    def _dial(self, seconds: float) -> None:
+        address = self.transport.serial
         listed = self._listed()
         if listed and listed.state == _READY and self._answers(listed):
             return
@@ -172,7 +243,7 @@ class Phone:
         with contextlib.suppress(TransientDeviceError):
             for info in self._client.within(15, str(self), "listing", list_all):
                 if info.serial == self.transport.serial:
-                    return Transport(info.serial, info.state, info.transport_id)
+                    return Transport.listed(info)
         return None
 
     @property
@@ -186,6 +257,7 @@ class Phone:
         Raises DeadlineError, ConnectionLostError, AccessError or ServerError; `what` is for
         their sentence.
         """
+        self._refuse_another()
         try:
             return self._client.within(seconds, str(self), what, deed)
         except AccessError as error:
@@ -200,7 +272,7 @@ def again(phone: Phone, deed: Callable[[], T], attempts: int = 3, patience: floa
     """Do a deed; after a transient fault wait for the phone, `patience` seconds, and repeat it.
 
     Raises the last TransientDeviceError, or any other error at once; NotReadyError too, which
-    comes after waiting.
+    comes after waiting, and every error after `phone.interrupt()`.
     """
     for _ in range(attempts - 1):
         try:
@@ -210,6 +282,8 @@ def again(phone: Phone, deed: Callable[[], T], attempts: int = 3, patience: floa
         except TransientDeviceError:
             with contextlib.suppress(ConnectionLostError):
                 phone.reconnect(patience)
+            if phone.interrupted:
+                raise
     return deed()
 
 

@@ -29,9 +29,12 @@ grep -sH "CPU part" /proc/cpuinfo; grep -sH MemTotal /proc/meminfo
 echo "$1 end"
 """
 
-_SERVICES = """
+_HEAT = """
 echo "$1 thermal"; dumpsys thermalservice
 echo "$1 battery"; dumpsys battery
+"""
+
+_SERVICES = f"""{_HEAT}
 echo "$1 power"; dumpsys power | grep -m 1 mWakefulness=
 echo "$1 low_power"; settings get global low_power
 """
@@ -81,6 +84,11 @@ def state(phone: Phone, *, closing: bool = False, deadline: float | None = None)
     """
     script = _FILES + _SERVICES if closing else _SERVICES + _FILES
     return parse_state(_sections(phone, script + _END, deadline))
+
+
+def heat(phone: Phone) -> State:
+    """Only the thermal status, the temperatures and the battery; a third of what `state` costs."""
+    return parse_state(_sections(phone, _HEAT + _END, None))
 
 
 def require_abi(device: Device, program: str, header: bytes) -> None:

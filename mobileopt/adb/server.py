@@ -53,7 +53,7 @@ class Server:
         """
         client = self.client()
         listed = client.within(SECONDS, str(self), "listing", partial(client.list, extended=True))
-        return tuple(Transport(info.serial, info.state, info.transport_id) for info in listed)
+        return tuple(Transport.listed(info) for info in listed)
 
     def phones(self) -> tuple[Phone, ...]:
         """One phone a transport; two may turn out to be the same hardware."""

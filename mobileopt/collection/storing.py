@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import platform
+import traceback
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
+from mobileopt.clocks import effective_frequencies
+from mobileopt.collection.course import Setting
 from mobileopt.collection.exports import Commit
-from mobileopt.collection.session import Record, Setting, Subject
+from mobileopt.collection.record import Record, Subject, Verdict
 from mobileopt.device import Device, State
 from mobileopt.errors import CapabilityError, MobileoptError, ProgramError
 from mobileopt.store import Benchmark, Entry, Environment
-from mobileopt.validity import INVALID, effective_frequencies
+from mobileopt.validity import INVALID, SUSPECT
 from mobileopt.variant import Variant
 
 MEASURED = ("torch", "torchvision")
@@ -62,9 +66,19 @@ class Filing:
         self.environment, self.benchmark = environment, benchmark
 
     def measured(
-        self, record: Record, subject: Subject, started: datetime, setting: Setting
+        self,
+        record: Record,
+        subject: Subject,
+        started: datetime,
+        setting: Setting,
+        *,
+        believed: bool = False,
     ) -> Entry:
-        """A variant's entry: its samples, or why it has none."""
+        """A variant's entry: its samples, or why it has none.
+
+        Invalid samples are no result, and suspect ones are none where there is a `believed`
+        value, which they would replace; both are kept beside the result.
+        """
         context = _context(record, subject, setting)
         failure = record.failures.get(subject.name)
         variant = subject.artifact.variant
@@ -72,21 +86,21 @@ class Filing:
             return self.failed(variant, failure, started, context)
         samples = tuple(value for each in record.rounds[subject.name] for value in each)
         validity = record.validity[subject.name]
-        if validity.verdict == INVALID:
-            reason = "invalid: " + "; ".join(validity.reasons)
+        if validity.verdict == INVALID or (believed and validity.verdict == SUSPECT):
+            reason = f"{validity.verdict}: " + "; ".join(validity.reasons)
             return self._entry(variant, started, context | {"samples": samples}, reason=reason)
         return self._entry(variant, started, context, samples=samples, duration=sum(samples))
 
     def failed(
         self,
         variant: Variant,
-        error: MobileoptError,
+        error: Exception,
         started: datetime,
         context: Mapping[str, Any] | None = None,
     ) -> Entry:
         """The entry of a variant without a result, with the reason by name."""
         told = {"error": named(error), **(context or {}), "device": _described(self.device)}
-        return self._entry(variant, started, told, reason=f"{named(error)}: {error}")
+        return self._entry(variant, started, told, reason=f"{named(error)}: {sentence(error)}")
 
     def _entry(
         self, variant: Variant, started: datetime, context: Mapping[str, Any], **outcome: Any
@@ -111,12 +125,21 @@ def named(error: Exception) -> str:
     return f"{name}.{error.fault}" if isinstance(error, ProgramError) else name
 
 
+def sentence(error: Exception) -> str:
+    """What an error says; of one nobody has foreseen also where it came up."""
+    if isinstance(error, MobileoptError):
+        return str(error)
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"an error nobody has foreseen{where}: {error!r}"
+
+
 def _context(record: Record, subject: Subject, setting: Setting) -> dict[str, Any]:
     name, artifact = subject.name, subject.artifact
-    validity = record.validity.get(name)
+    verdict = record.verdicts.get(name)
     formats = [each.memory_format for each in artifact.inputs]
     return {
-        "validity": asdict(validity) if validity else None,
+        "validity": asdict(verdict.validity) if verdict else None,
         "rounds": [len(each) for each in record.rounds.get(name, [])],
         "baseline": record.baseline,
         "plan": asdict(record.plans[name]) | {"memory_formats": formats},
@@ -127,7 +150,7 @@ def _context(record: Record, subject: Subject, setting: Setting) -> dict[str, An
         "reference": record.reference,
         "before": _condensed(record.before),
         "after": _condensed(record.after),
-        "hertz": effective_frequencies(record.before, record.after),
+        **(_placed(verdict) if verdict else {}),
         "program": {
             "runner": subject.program.runner,
             "sha256": subject.program.sha256,
@@ -142,8 +165,20 @@ def _context(record: Record, subject: Subject, setting: Setting) -> dict[str, An
     }
 
 
+def _placed(verdict: Verdict) -> dict[str, Any]:
+    """Where a variant's programs ran, and how fast: by cluster, seconds at each clock in hertz."""
+    return {
+        "affinity": verdict.affinity,
+        "hertz": effective_frequencies(verdict.residency),
+        "residency": {
+            cluster: {f"{hertz:.0f}": round(seconds, 2) for hertz, seconds in spent.items()}
+            for cluster, spent in verdict.residency.items()
+        },
+    }
+
+
 def _condensed(state: State) -> dict[str, Any]:
-    """A state with one core a cluster; the time at each clock is in the mean one already."""
+    """A state with one core a cluster; the time at each clock is told by variant."""
     told = state.as_dict()
     leaders = {cpu.cluster: asdict(cpu) for cpu in reversed(state.cpus)}
     for each in leaders.values():

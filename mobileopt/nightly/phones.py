@@ -11,7 +11,8 @@ from pathlib import Path
 
 from mobileopt.adb import Phone, Server, claim, fleet, probe
 from mobileopt.artifact import Artifact
-from mobileopt.collection import programs, session
+from mobileopt.collection import programs, session, traces
+from mobileopt.collection.launching import idle
 from mobileopt.collection.order import unfit
 from mobileopt.collection.programs import Program
 from mobileopt.collection.session import Record, Setting, Subject
@@ -100,6 +101,7 @@ def on_phone(
 ) -> Session:
     """Sessions on one phone; `folders` are the one for raw samples and the one for locks."""
     raw, locks = folders
+    phone.expect(device.serial)
 
     def compare_there(before: Artifact, after: Artifact, job: Job) -> Judgement:
         runs = {BEFORE: before, AGAIN: before, AFTER: after}
@@ -110,18 +112,20 @@ def on_phone(
             seconds=min(_SESSION_SECONDS, job.seconds or _SESSION_SECONDS),
         )
         with _stop_after(job.seconds) as stop, claim.claimed(phone, device.name, locks):
-            session.tidy(phone, available)
+            traces.tidy(phone, available)
             setting = Setting(
                 phone,
                 device,
                 Plan(_ITERATIONS, _ITERATIONS, 1),
                 budget,
-                idle=session.idle(phone),
+                idle=idle(phone),
                 stop=stop,
                 pin=True,
             )
-            record = _measure(setting, subjects, job.attempt)
-            session.leave(phone)
+            try:
+                record = _measure(setting, subjects, job.attempt)
+            finally:
+                traces.leave(phone)
         _keep(raw, job, record, subjects)
         return of_record(record, {k: s.name for k, s in subjects.items()}, plan, job.alpha)
 
@@ -136,7 +140,7 @@ def of_record(record: Record, names: dict[str, str], plan: Confirm, alpha: float
     """
     for error in record.failures.values():
         raise CombinationError(str(error)) from error
-    if record.throttled:
+    if record.void:
         reasons = {reason for each in record.validity.values() for reason in each.reasons}
         raise NotReadyError(f"the session is void: {'; '.join(sorted(reasons))}")
     rounds = {name: record.rounds[theirs] for name, theirs in names.items()}

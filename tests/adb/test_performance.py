@@ -3,6 +3,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -10,7 +11,7 @@ from mobileopt.adb import performance
 from mobileopt.errors import (
     NotReadyError,
 )
-from tests.loopback.common import leftovers
+from tests.loopback.common import leftovers, until
 
 pytest_plugins = ["tests.loopback.fixtures"]
 
@@ -33,6 +34,49 @@ def test_a_phone_without_fixed_performance_says_so(connected):
     connected.root.write("state/no_fixed_performance", "")
     with performance.fixed(connected.phone) as held:
         assert not held
+    assert leftovers(connected) == []
+
+
+STUBBORN = '''if [ "$3" = false ] && [ -e "$PHONE_ROOT/state/stubborn" ]; then
+  echo "cmd: Can't find service: power" >&2; exit 20
+fi
+echo "$3" > "$PHONE_ROOT/state/fixed_performance"'''
+
+
+def test_a_mode_that_could_not_be_ended_stays_marked_until_it_is(connected):
+    connected.root.tool("cmd", STUBBORN)
+    connected.root.write("state/stubborn", "")
+    with performance.fixed(connected.phone):
+        pass
+    assert not performance.restore(connected.phone)
+    assert connected.root.path(performance.MARK).exists()
+    connected.root.remove("state/stubborn")
+    assert performance.restore(connected.phone)
+    assert connected.root.read("state/fixed_performance") == "false\n"
+    assert leftovers(connected) == []
+
+
+def test_an_interrupt_does_not_cut_what_ends_the_mode(connected):
+    ending = threading.Event()
+    connected.root.tool(
+        "cmd",
+        'if [ "$3" = false ]; then touch "$PHONE_ROOT/state/ending"; sleep 0.5; fi\n'
+        'echo "$3" > "$PHONE_ROOT/state/fixed_performance"',
+    )
+
+    def interrupt() -> None:
+        until((connected.root.folder / "state/ending").exists)
+        connected.phone.interrupt()
+        ending.set()
+
+    other = threading.Thread(target=interrupt)
+    other.start()
+    with performance.fixed(connected.phone):
+        pass
+    other.join()
+    assert ending.is_set()
+    assert connected.root.read("state/fixed_performance") == "false\n"
+    assert leftovers(connected) == []
 
 
 def test_fixed_performance_left_by_a_killed_process_is_undone_at_the_next_start(connected, server):

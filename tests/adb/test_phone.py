@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
+from types import SimpleNamespace
 
 import pytest
 
-from mobileopt.adb import WORK, again
+from mobileopt.adb import WORK, Transport, again
 from mobileopt.errors import (
     AccessError,
     ConnectionLostError,
@@ -157,6 +159,88 @@ def test_a_phone_that_stays_away_is_given_up(connected):
     connected.adbd.power_off()
     with pytest.raises(ConnectionLostError, match="did not come back within 1 s"):
         connected.phone.reconnect(1)
+
+
+def test_nobody_waits_for_a_phone_after_an_interrupt(connected):
+    connected.adbd.power_off()
+    outcome: list[str] = []
+
+    def wait() -> None:
+        with pytest.raises(ConnectionLostError) as caught:
+            connected.phone.reconnect(600)
+        outcome.append(str(caught.value))
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    connected.phone.interrupt()
+    waiting.join(30)
+    assert "everything was to stop" in outcome[0]
+
+
+def test_nothing_is_tried_again_after_an_interrupt(connected):
+    tries: list[int] = []
+
+    def deed() -> None:
+        tries.append(1)
+        connected.phone.interrupt()
+        raise ConnectionLostError("cut")
+
+    with pytest.raises(ConnectionLostError):
+        again(connected.phone, deed)
+    assert len(tries) == 1
+
+
+def test_another_phone_at_the_same_address_is_refused_from_then_on(connected):
+    connected.phone.expect("PHONE1")
+    connected.adbd.power_off()
+    connected.root.set_properties(**{"ro.serialno": "OTHER"})
+    connected.adbd.power_on()
+    with pytest.raises(AccessError, match="is another phone now"):
+        connected.phone.reconnect(20)
+    with pytest.raises(AccessError, match="is another phone now"):
+        connected.phone.shell(["touch", f"{WORK}/owned"])
+    assert not (connected.root.folder / "data/local/tmp/owned").exists()
+
+
+def test_a_phone_that_does_not_tell_its_serial_yet_is_waited_for(connected):
+    connected.phone.expect("PHONE1")
+    connected.root.set_properties(**{"ro.serialno": ""})
+    timer = threading.Timer(0.7, lambda: connected.root.set_properties(**{"ro.serialno": "PHONE1"}))
+    timer.start()
+    connected.phone.reconnect(20)
+    assert connected.phone.verify()
+
+
+@pytest.mark.parametrize(
+    ("serial", "tags", "dialled"),
+    [
+        ("10.0.0.1:5555", {}, True),
+        ("10.0.0.1:5555", {"usb": "1-2"}, False),
+        ("PHONE1", {}, False),
+    ],
+)
+def test_only_what_came_from_a_connect_is_dialled(serial, tags, dialled):
+    info = SimpleNamespace(serial=serial, state="device", transport_id=3, tags=tags)
+    assert Transport.listed(info) == Transport(serial, "device", 3, dialled)
+
+
+def test_a_phone_on_a_cable_is_never_dialled(connected, server, monkeypatch):
+    asked: list[str] = []
+    connected.phone.transport = Transport("10.0.0.1:5555", "device", 99)
+    monkeypatch.setattr(connected.phone._client, "connect", asked.append)
+    with pytest.raises(ConnectionLostError):
+        connected.phone.reconnect(0.5)
+    assert asked == []
+
+
+def test_what_comes_after_a_script_gets_its_arguments_and_leaves_its_exit_code(connected):
+    result = connected.phone.script('echo "$1"; exit 7', "a b", after='echo "after $1"')
+    assert (result.stdout, result.code) == ("a b\nafter a b\n", 7)
+
+
+def test_what_comes_after_a_script_runs_when_it_was_killed(connected):
+    result = connected.phone.script("kill -SEGV $$", "x", after='echo "after $1"')
+    assert (result.stdout, result.code) == ("after x\n", 139)
 
 
 def test_a_transient_fault_is_tried_again_after_reconnecting(connected):

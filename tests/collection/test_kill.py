@@ -13,10 +13,14 @@ import pytest
 
 from mobileopt.store import Store
 from tests.collection import lab
+from tests.collection.campaign import NEW
 
 pytest_plugins = ["tests.loopback.fixtures"]
 
 MOMENTS, REPEATED = 30, 8
+TRIES = 200
+"""A kill counts only when it found the collector at work."""
+
 WITHIN = 2.5
 """Seconds after the start of a collection, which takes about as long on a quiet machine."""
 
@@ -30,14 +34,13 @@ def processes():
 
 
 @pytest.fixture
-def ground(server, plug, tmp_path):
+def ground(server, plug, tmp_path, tally):
     phones = [plug("ONE"), plug("TWO")]
     order = lab.order(tmp_path)
 
     def check():
         assert Store(order.store).verify() == []
-        for phone in phones:
-            assert lab.leftovers(phone.root) == []
+        tally.clean("killed", *(phone.root for phone in phones))
 
     return order, phones, check
 
@@ -67,40 +70,50 @@ def runs(order) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.slow
-def test_a_collector_killed_at_random_moments_is_completed_by_the_next(processes, ground, server):
+def test_a_collector_killed_at_random_moments_is_completed_by_the_next(
+    processes, ground, server, tally
+):
     order, _, check = ground
     start(processes, order, server).join(60)  # pays for the imports
     draw = random.Random(20261121)
-    killed = completed = 0
-    for number in range(MOMENTS):
+    completed = 0
+    for number in range(TRIES):
         order = replace(order, store=order.store.with_name(f"results{completed}"))
         before = stored(order)
-        killed += kill_at(draw.uniform(0, WITHIN), start(processes, order, server))
-        assert before <= stored(order), f"kill {number} lost results"
+        tally.kills += kill_at(draw.uniform(0, WITHIN), start(processes, order, server))
+        tally.lost += sorted(map(str, before - stored(order)))
+        assert tally.lost == [], f"kill {number} lost results"
         completed += len(stored(order)) == 8
-    assert killed > MOMENTS / 2, "the kills came too late to mean anything"
-    # What a kill after the last result left on a phone, the next collection with work clears.
-    order = replace(order, store=order.store.with_name(f"results{completed}"))
+        if tally.kills == MOMENTS:
+            break
+    assert tally.kills == MOMENTS, "the kills came too late to mean anything"
     before = stored(order)
     outcomes = lab.collect(order, server)
     assert sum(each.status == "present" for each in outcomes) == len(before)
     assert {each.status for each in outcomes} <= {"stored", "present"}
+    check()
     for path in order.store.parent.glob("results*"):
         done = replace(order, store=path)
         assert len(stored(done)) == 8
+        assert all(abs(value - NEW) < 2e-6 for value in lab.values(done).values())
         assert Store(path).verify() == []
         assert len({each[1:] for each in runs(done)}) == len(runs(done)) == 8
-    check()
 
 
 @pytest.mark.slow
-def test_a_repetition_killed_at_random_moments_leaves_every_value(processes, ground, server):
+def test_a_repetition_killed_at_random_moments_leaves_every_value(processes, ground, server, tally):
     order, _, check = ground
     lab.collect(order, server)
     draw = random.Random(7)
-    for _ in range(REPEATED):
-        kill_at(draw.uniform(0, WITHIN), start(processes, order, server, redo=True))
+    for _ in range(TRIES):
+        tally.kills += kill_at(draw.uniform(0, WITHIN), start(processes, order, server, redo=True))
         assert len(stored(order)) == 8
+        if tally.kills == REPEATED:
+            break
+    assert tally.kills == REPEATED
+    # Though there is nothing to measure, what was killed is undone.
+    assert {each.status for each in lab.collect(order, server)} == {"present"}
+    check()
     assert {each.status for each in lab.collect(replace(order, redo=True), server)} == {"stored"}
     assert len(set(runs(order))) == len(runs(order))
     check()

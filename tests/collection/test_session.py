@@ -7,7 +7,7 @@ import pytest
 from mobileopt.adb import fleet
 from mobileopt.collection import Order
 from mobileopt.collection.session import fastest
-from mobileopt.device import Cpu, Device, State
+from mobileopt.device import Device, State
 from mobileopt.store import Store
 from tests.collection import lab
 
@@ -54,7 +54,8 @@ def test_variants_take_turns_in_rounds(order, server, connected):
 def test_threads_allocator_layout_and_cores_are_said_in_every_launch(order, server, connected):
     order = replace(order, redo=True)
     prepare(order, server, connected, "counted=yes")
-    connected.root.tool("taskset", 'echo "$1" >> "$PHONE_ROOT/state/cores"; shift; exec "$@"')
+    pinned = connected.root.read("system/bin/taskset").partition("\n")[2]
+    connected.root.tool("taskset", f'echo "$1" >> "$PHONE_ROOT/state/cores"\n{pinned}')
     lab.collect(order, server)
     for line in launches(connected):
         for flag in ("pthreadpool_size=1", "use_caching_allocator=false", "contiguous_format"):
@@ -63,12 +64,14 @@ def test_threads_allocator_layout_and_cores_are_said_in_every_launch(order, serv
     plan = contexts(order)[FIRST]["plan"]
     assert plan["cores"] == [4, 5, 6, 7]
     assert plan["memory_formats"] == ["contiguous_format"]
+    assert contexts(order)[FIRST]["affinity"] == [4, 5, 6, 7]
+    assert list(contexts(order)[FIRST]["residency"]) == ["4"]
 
 
 def test_warm_up_grows_until_the_leading_iterations_are_as_fast_as_the_rest(
     order, server, connected
 ):
-    order = replace(order, redo=True)
+    order = replace(order, redo=True, deadline=600, budget=lab.Budget(rounds=2))
     prepare(order, server, connected, "needs=5", "1000")
     lab.collect(order, server)
     told = contexts(order)
@@ -83,6 +86,7 @@ def test_times_that_never_settle_make_a_result_suspect(order, server, connected)
     (first, _) = lab.collect(order, server)
     assert first.validity == "suspect"
     assert "had not settled after 4 iterations" in first.reason
+    assert "the first iterations of 1 of 1 launches were slower" in first.reason
 
 
 def test_a_hot_phone_is_waited_for_and_then_measured(order, server, connected):
@@ -139,7 +143,7 @@ def test_a_session_ends_when_it_has_warmed_the_phone(order, server, connected):
 
     outcomes = lab.collect(order, server, watch)
     assert contexts(order)[FIRST]["ended"] == "its battery warmed from 28.7 to 34.0 C"
-    assert [len(set(contexts(order)[FIRST]["rounds"])), outcomes[0].samples] == [1, 12 * 4]
+    assert contexts(order)[FIRST]["rounds"] == [4, 4]
     assert outcomes[0].validity == "suspect"
 
 
@@ -147,7 +151,7 @@ def test_the_reference_runs_before_and_after_and_tells_a_drift(order, server, co
     order = replace(order, references=(lab.VARIANTS[0],), redo=True)
     lab.collect(order, server)
     before, after = contexts(order)[FIRST]["reference"]
-    assert len(before) == len(after) == 4
+    assert len(before) == len(after) == 499  # half a second, of 1.001 milliseconds each
 
     def watch(event) -> None:
         if event.sentence.startswith("round 1 "):
@@ -178,16 +182,6 @@ def test_only_the_fastest_cores_the_shell_may_use_are_pinned():
     assert fastest(device, State(affinity=(0, 1))) == ()
     assert fastest(device, State()) == (2, 3)
     assert fastest(Device("S", capacities={0: 1024, 1: 1024}), State(affinity=(0, 1))) == ()
-
-
-def test_fixed_performance_is_judged_by_what_the_kernel_allowed():
-    from mobileopt.validity import clock_ratio
-
-    def at(seconds: float) -> State:
-        return State(cpus=(Cpu(0, 0, limit=1e9, top=2e9, residency={1e9: seconds, 2e9: 0.0}),))
-
-    assert clock_ratio(at(0), at(5)) == 0.5
-    assert clock_ratio(at(0), at(5), fixed=True) == 1.0
 
 
 def lab_name(server) -> str:

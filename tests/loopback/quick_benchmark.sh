@@ -2,7 +2,7 @@
 # speed_benchmark_torch as fast as a shell is: real flags and output, made-up times. A file beside
 # the model's says what is to go wrong, or how many microseconds an iteration takes:
 #   $0.d/all or $0.d/<size of the model> with lines NAME=VALUE
-micros=1000 iter=10 model= fault= warmup=0 needs=0 counted= jitter=
+micros=1000 iter=10 model= fault= warmup=0 needs=0 counted= jitter= khz=
 for word in "$@"; do
   case "$word" in
     --iter=*) iter=${word#*=};;
@@ -14,6 +14,19 @@ size=$(wc -c < "$model") || { echo "open file failed because of errno 2 on fopen
 for knobs in "$0.d/all" "$0.d/$((size))"; do
   [ -e "$knobs" ] && . "$knobs"
 done
+# What the kernel accounts while it runs, at the clock of just now or at `khz`: 100 ms.
+for policy in "$PHONE_ROOT"/sys/devices/system/cpu/cpufreq/policy*; do
+  table=$policy/stats/time_in_state rows=
+  [ -e "$table" ] || continue
+  [ -n "$khz" ] && now=$khz || read -r now < "$policy/scaling_cur_freq"
+  while read -r step spent; do
+    [ "$step" = "$now" ] && spent=$((spent + 10)) now=
+    rows="$rows$step $spent
+"
+  done < "$table"
+  printf %s "$rows${now:+$now 10
+}" > "$table"
+done
 [ -n "$jitter" ] && micros=$((micros + $$ % 97))
 [ -n "$counted" ] && echo "$*" >> "$0.d/launches"
 echo "Starting benchmark."
@@ -24,6 +37,8 @@ case "$fault" in
   newer) echo "Attempted to read a PyTorch file with version 12, but the maximum supported version for reading is 10." >&2; exit 134;;
   library) echo "error while loading shared libraries: libc10.so: cannot open shared object file" >&2; exit 127;;
   slow) exec sleep 60;;
+  abi) echo "sh: $0: not executable: 64-bit ELF file" >&2; exit 126;;
+  abort) exit 134;;
   few) iter=$((iter - 1));;
   many) iter=$((iter + 1));;
 esac

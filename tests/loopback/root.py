@@ -47,7 +47,18 @@ CLUSTERS: Clusters = {  # two, as on real phones
 SCRIPTS = {
     "getprop": 'cat "$PHONE_ROOT/state/properties"',
     "dumpsys": 'cat "$PHONE_ROOT/state/dumpsys.$1" 2>/dev/null || echo "Can\'t find service: $1"',
-    "taskset": 'shift; exec "$@"',  # the cores are the phone's, not this host's
+    # The cores are the phone's, not this host's: what is kept on some finds them in its status.
+    "taskset": """mask=$((0x$1)) core=0 list=
+while [ $mask -gt 0 ]; do
+  [ $((mask & 1)) = 1 ] && list="$list,$core"
+  mask=$((mask >> 1)) core=$((core + 1))
+done
+shift; export PHONE_CORES="${list#,}"; exec "$@" """,
+    "grep": """case "$PHONE_CORES $*" in
+[0-9]*" -sH Cpus_allowed_list "*)
+  printf '%s:Cpus_allowed_list:\\t%s\\n' "$PHONE_ROOT/proc/self/status" "$PHONE_CORES";;
+*) exec /bin/grep "$@";;
+esac""",
     "settings": 'cat "$PHONE_ROOT/state/settings.$2.$3" 2>/dev/null || echo null',
     "cmd": """case "$1 $2" in
 "power set-fixed-performance-mode-enabled")

@@ -30,7 +30,14 @@ def listens(port: int) -> bool:
 
 @contextlib.contextmanager
 def adb_server(home: Path) -> Iterator[int]:
-    """Run adb's server on a free port, with its keys in `home`; gives the port.
+    """Run adb's server on a free port, with its keys in `home`; gives the port."""
+    with adb_process(home) as (port, _):
+        yield port
+
+
+@contextlib.contextmanager
+def adb_process(home: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """`adb_server`, for who wants to kill it; gives the port and the process.
 
     It looks for neither emulators nor USB nor mDNS: a test may only see its own phones.
     """
@@ -48,7 +55,7 @@ def adb_server(home: Path) -> Iterator[int]:
     with log, _start(command, environment, log) as process:
         try:
             _wait_for(port, process)
-            yield port
+            yield port, process
         finally:
             process.kill()
 

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from mobileopt.adb import WORK, files, probe
 from mobileopt.artifact import Input
+from mobileopt.clocks import elapsed
 from mobileopt.errors import CapabilityError, MeasurementError, ProgramError
 from mobileopt.run import Plan, Validity
 from mobileopt.runners import Outcome
 from mobileopt.runners import speed_benchmark_torch as runner
-from mobileopt.validity import gate, judge
+from mobileopt.validity import Ran, gate, judge
 from tests.loopback.models import make
 from tests.runners.outputs import captured, cases
 
@@ -256,7 +257,7 @@ def judged_run(connected, models: Path) -> Validity:
     before = gate(device, lambda: probe.state(phone))
     outcome = run_on(phone, root, model, PROGRAM, Plan(iterations=50), [IMAGE])
     after = probe.state(phone, closing=True)
-    return judge(device, before, after, doubts=outcome.doubts)
+    return judge(device, before, after, Ran(elapsed(before, after), doubts=outcome.doubts))
 
 
 def test_a_run_on_a_calm_phone_is_valid(connected, models):
