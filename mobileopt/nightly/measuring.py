@@ -29,13 +29,13 @@ def measure(shift: Shift, wanted: Mapping[Machine, Sequence[str]]) -> None:
             drive(lanes, shift.lab.submit)
 
 
-def missing(shift: Shift, machines: Iterable[Machine]) -> dict[Machine, list[str]]:
+def missing(shift: Shift, machines: Sequence[Machine]) -> dict[Machine, list[str]]:
     """The newest commits without results, by machine, newest first."""
-    done, schedule = measured(shift.store), shift.config.schedule
+    finished, schedule = done(shift, machines), shift.config.schedule
     return {
         machine: newest_first(
             shift.order,
-            done.get(machine.name, frozenset()),
+            finished[machine],
             newest=schedule.newest,
             failed=failures(shift, machine),
             attempts=schedule.attempts,
@@ -50,6 +50,21 @@ def failures(shift: Shift, machine: Machine) -> dict[str, int]:
     for record in shift.ledger.of("failed", machine=machine.name):
         counts[record["commit"]] = counts.get(record["commit"], 0) + 1
     return counts
+
+
+def done(shift: Shift, machines: Iterable[Machine]) -> dict[Machine, AbstractSet[str]]:
+    """The commits of each machine that are done with.
+
+    asv writes the results of a commit at once; a phone's come model by model, so of a phone some
+    night must also have seen the end.
+    """
+    valued = measured(shift.store)
+    found: dict[Machine, AbstractSet[str]] = {}
+    for machine in machines:
+        commits = valued.get(machine.name, frozenset[str]())
+        ended = shift.ledger.of("took", machine=machine.name, what="measure", fault="")
+        found[machine] = commits & {e["commit"] for e in ended} if machine.is_phone else commits
+    return found
 
 
 def measured(store: Store) -> dict[str, AbstractSet[str]]:

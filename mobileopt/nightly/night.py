@@ -144,13 +144,13 @@ def _backfill(shift: Shift, machines: Sequence[Machine]) -> None:
     if not limit:
         return
     histories = shift.store.series(shift.order) if shift.store.path.is_dir() else []
-    done = measuring.measured(shift.store)
+    done = measuring.done(shift, machines)
     found = [each for each in _suspects(shift) if each.worse]
     wanted: dict[Machine, list[str]] = {}
     for machine in machines:
         own = [each for each in found if each.machine == machine.name]
         spread = suspects.gaps(own, histories)
-        tried = set(done.get(machine.name, frozenset())) | set(measuring.failures(shift, machine))
+        tried = set(done[machine]) | set(measuring.failures(shift, machine))
         chosen = inside(shift.order, tried, spread, limit)
         if chosen:
             wanted[machine] = chosen
@@ -248,7 +248,7 @@ def _report(
         for each in changes(shift.config, shift.ledger)
         if each.new or recent & {commit.hash for commit in each.candidates}
     ]
-    done = measuring.measured(shift.store)
+    done = measuring.done(shift, machines)
     tip = shift.order[-1]
     return Report(
         title=shift.config.report.title,
@@ -260,7 +260,7 @@ def _report(
             Row(
                 machine.name,
                 sum(name == machine.name for name, _ in shift.measured),
-                tip in done.get(machine.name, frozenset()),
+                tip in done[machine],
             )
             for machine in machines
         )

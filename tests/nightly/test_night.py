@@ -312,3 +312,22 @@ def test_a_file_that_would_leave_the_store_is_refused(lab):
     lab.submit = submit
     with pytest.raises(StoreError):
         lab.night()
+
+
+def test_a_phone_that_dies_in_the_middle_of_a_commit_goes_on_with_it_the_next_night(tmp_path):
+    lab = Laboratory(tmp_path / "lab", count=2, machines=[PHONES[0]])
+    whole = lab.submit
+
+    def dies(job):
+        lab.measure(job)  # what it has measured is stored
+        lab.fault = lambda _: ("machine", "the cable came off")
+        return whole(job)
+
+    lab.submit = dies
+    assert lab.night().exit_code == 2
+    lab.submit, lab.fault = whole, lambda job: ("", "")
+    report = lab.night()
+    assert {commit for _, commit in lab.measured()} == set(lab.commits)
+    assert report.exit_code == 0
+    lab.night()
+    assert len(lab.measured()) == 2
