@@ -20,6 +20,7 @@ from mobileopt.errors import (
     StoreError,
 )
 from mobileopt.nightly import phones
+from mobileopt.nightly.checking import named
 from mobileopt.nightly.config import Config
 from mobileopt.nightly.jobs import Job
 from mobileopt.nightly.sessions import Session, TimeUpError
@@ -80,8 +81,8 @@ def _given(config: Config) -> tuple[Program, ...]:
 
 
 def _below(root: Path, text: str) -> str:
-    runner, equals, path = text.rpartition("=")
-    return f"{runner}{equals}{root / path}"
+    runner, path = named(text)
+    return f"{runner}={root / path}" if runner else str(root / path)
 
 
 def _programs(config: Config, device: Device) -> tuple[Program, ...]:

@@ -52,6 +52,12 @@ def state_folder(config: Config) -> Path:
     return config.repository_path / STATE
 
 
+def quarantine(config: Config) -> Quarantine:
+    """The standing of this configuration's phones."""
+    path, phones = state_folder(config) / "quarantine.json", config.phones
+    return Quarantine(path, phones.strikes, phones.release_after_hours)
+
+
 def prepare(config: Config) -> Path:
     """Make that folder, which no `git status` shall show; raises OutputError."""
     folder = state_folder(config)
@@ -69,26 +75,41 @@ def run(config: Config, tools: Tools) -> Report:
     The caller holds the nightly's lock. Raises InputError for a repository or branch that is
     none; what goes wrong on a machine ends in the report.
     """
+    _accepted(config)  # what is wrong in it is to be known before the work, not after
     shift = _shift(config, tools)
     machines = _machines(shift)
     measuring.measure(shift, measuring.missing(shift, machines))
+    measuring.measure(shift, measuring.missing(shift, _ready_now(shift, machines)))
     _backfill(shift, machines)
     findings = _confirm(shift, machines)
+    late = _ready_now(shift, machines)
+    measuring.measure(shift, measuring.missing(shift, late), measuring=False)
+    findings = _replaced(findings, _confirm(shift, late) if late else [])
     site = _publish(shift, tools)
     return _report(shift, machines, findings, site)
 
 
 def changes(config: Config, ledger: Ledger) -> list[Change]:
     """Every change that was ever confirmed, oldest first."""
-    told = {record["change"] for record in ledger.of("told")}
     records = {record["id"]: record for record in ledger.of("change")}
+    told = {_cause(records[e["change"]]) for e in ledger.of("told") if e["change"] in records}
     wanted = [commit for each in records.values() for commit in each["candidates"]]
     known = commits.describe(config.repository_path, wanted)
     entries = _accepted(config)
     return [
-        Change.of(record, known, new=name not in told, accepted=_why_accepted(record, entries))
-        for name, record in records.items()
+        Change.of(
+            record,
+            known,
+            new=_cause(record) not in told,
+            accepted=_why_accepted(record, entries),
+        )
+        for record in records.values()
     ]
+
+
+def _cause(record: Record) -> tuple[bool, tuple[str, ...]]:
+    """What is told once: that these commits made something worse, or better."""
+    return record["worse"], tuple(record["candidates"])
 
 
 def _why_accepted(record: Record, entries: Sequence[Accepted]) -> str:
@@ -111,13 +132,11 @@ def _shift(config: Config, tools: Tools) -> Shift:
     tools.say("fetching")
     problem = repository.fetch(path, config.repository.remote)
     order = commits.order(path, config.repository.branch, first_parent=True)
-    end = next_time(datetime.fromtimestamp(started).astimezone(), config.schedule.until)
+    end = next_time(datetime.fromtimestamp(started), config.schedule.until)
     budget = Budget(started, end.timestamp() if end else None, config.schedule.reserve)
-    phones = config.phones
-    standings = Quarantine(state / "quarantine.json", phones.strikes, phones.release_after_hours)
     shift = Shift(
         config, order, Store(tools.results), tools.lab, Ledger(state / "ledger.jsonl"),
-        standings, budget, tools.clock, tools.say,
+        quarantine(config), budget, tools.clock, tools.say,
     )  # fmt: skip
     if problem:
         shift.warn(problem)
@@ -126,16 +145,26 @@ def _shift(config: Config, tools: Tools) -> Shift:
 
 def _machines(shift: Shift) -> list[Machine]:
     """The machines to use tonight: a phone that is not there counts as failing once."""
-    machines: list[Machine] = []
-    for machine in shift.lab.machines():
-        if not shift.in_quarantine(machine.serial, machine.name):
-            machines.append(machine)
-    for serial, reason in shift.lab.absent().items():
-        if not shift.in_quarantine(serial, serial):
-            shift.missing.append(serial)
+    config = shift.config
+    found = [
+        each
+        for each in shift.lab.machines()
+        if (config.phones.enabled if each.is_phone else config.host.enabled)
+    ]
+    for serial, reason in shift.lab.absent().items() if config.phones.enabled else ():
+        machine = Machine(serial, serial)
+        if not shift.in_quarantine(machine):
+            shift.absent[machine] = f"not here: {reason}"
             shift.warn(f"{serial} cannot be used: {reason}")
             shift.quarantine.strike(serial, reason, shift.now())
-    return machines
+    return [each for each in found if not shift.in_quarantine(each)]
+
+
+def _ready_now(shift: Shift, machines: Sequence[Machine]) -> list[Machine]:
+    """The machines that were busy before, which may be ready by now."""
+    found = [each for each in machines if shift.busy[each.name]]
+    shift.busy.clear()
+    return found
 
 
 def _backfill(shift: Shift, machines: Sequence[Machine]) -> None:
@@ -155,6 +184,14 @@ def _backfill(shift: Shift, machines: Sequence[Machine]) -> None:
         if chosen:
             wanted[machine] = chosen
     measuring.measure(shift, wanted)
+
+
+def _replaced(findings: Sequence[Finding], later: Sequence[Finding]) -> list[Finding]:
+    """The findings of a night in which some machines were asked twice."""
+    again = {_place(each.suspect) for each in later if each.result != "postponed"}
+    kept = [each for each in findings if _place(each.suspect) not in again]
+    known = {_place(each.suspect) for each in kept}
+    return [*kept, *(each for each in later if _place(each.suspect) not in known)]
 
 
 def _confirm(shift: Shift, machines: Sequence[Machine]) -> list[Finding]:
@@ -206,6 +243,7 @@ def _seen(shift: Shift, recent: AbstractSet[str]) -> list[history.Change]:
     found = history.collect(
         shift.store,
         repository=shift.config.repository_path,
+        branch=shift.config.repository.branch,
         accepted=_accepted(shift.config),
         min_effect=detection.min_effect,
         false_discovery_rate=detection.false_discovery_rate,
@@ -228,8 +266,12 @@ def _publish(shift: Shift, tools: Tools) -> str:
     shift.say("publishing the site")
     try:
         html, warnings = tools.publish()
-    except MobileoptError as error:
-        shift.warn(f"the site was not published: {error}")
+    except Exception as error:
+        # Whatever it is: what the night has found is still to be told.
+        why = (
+            str(error) if isinstance(error, MobileoptError) else f"{type(error).__name__}: {error}"
+        )
+        shift.warn(f"the site was not published: {why}")
         return ""
     for warning in warnings:
         shift.warn(f"while publishing: {warning}")
@@ -248,23 +290,15 @@ def _report(
         for each in changes(shift.config, shift.ledger)
         if each.new or recent & {commit.hash for commit in each.candidates}
     ]
-    done = measuring.done(shift, machines)
     tip = shift.order[-1]
+    known = commits.describe(shift.config.repository_path, [tip])
     return Report(
         title=shift.config.report.title,
         started=datetime.fromtimestamp(shift.budget.start, UTC),
         ended=datetime.fromtimestamp(shift.now(), UTC),
         tip=tip,
-        subject=commits.describe(shift.config.repository_path, [tip])[tip].subject,
-        machines=tuple(
-            Row(
-                machine.name,
-                sum(name == machine.name for name, _ in shift.measured),
-                tip in done[machine],
-            )
-            for machine in machines
-        )
-        + tuple(Row(serial, 0, has_tip=False) for serial in shift.missing),
+        subject=known[tip].subject if tip in known else "",
+        machines=_rows(shift, machines, tip),
         changes=tuple(of_interest),
         undecided=tuple(
             (each.suspect, each.reason)
@@ -272,8 +306,27 @@ def _report(
             if each.result in ("unclear", "postponed")
         ),
         refuted=tuple((each.suspect, each.reason) for each in findings if each.result == "refuted"),
+        given_up=tuple(confirming.given_up(shift, _suspects(shift))),
         seen=tuple(_seen(shift, recent)),
-        left=tuple(shift.left),
+        left=tuple(f"{what}: {why}" for what, why in shift.left.items()),
         warnings=tuple(shift.warnings),
         site=site,
+    )
+
+
+def _rows(shift: Shift, machines: Sequence[Machine], tip: str) -> tuple[Row, ...]:
+    """A row for every machine that was to be used, also for those that were not."""
+    done = measuring.done(shift, [*machines, *shift.absent])
+    notes = {each: shift.absent.get(each, "") for each in done}
+    for each in machines:
+        if each.is_phone and shift.quarantine.is_out(each.serial, shift.now()):
+            notes[each] = f"in quarantine: {shift.quarantine.standings()[each.serial].reason}"
+    return tuple(
+        Row(
+            each.name,
+            sum(name == each.name for name, _ in shift.measured),
+            tip in done[each],
+            notes[each],
+        )
+        for each in done
     )
