@@ -22,7 +22,7 @@ from rich.status import Status
 
 from mobileopt.errors import ConfigurationError, MobileoptError, OutputError, UnknownNameError
 from mobileopt.nightly import config as configuration
-from mobileopt.nightly import lock, night, orphans, telling, writing
+from mobileopt.nightly import lock, night, orphans, reporting, telling, writing
 from mobileopt.nightly.budget import parse_until
 from mobileopt.nightly.config import NAME, Config
 from mobileopt.nightly.fleet import FleetLab
@@ -192,7 +192,7 @@ def _voice(console: Console, status: Status) -> Callable[[str], None]:
 
 def _tell(config: Config, report: Report, console: Console) -> None:
     ledger = Ledger(night.state_folder(config) / "ledger.jsonl")
-    everything = night.changes(config, ledger)
+    everything = reporting.changes(config, ledger)
     failures: list[str] = []
     try:
         writing.write(report, config.report_folder, config.report.url, everything)

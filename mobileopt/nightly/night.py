@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-from mobileopt import accepted, commits, history
-from mobileopt.accepted import Accepted
+from mobileopt import commits
 from mobileopt.errors import MobileoptError, OutputError
-from mobileopt.nightly import confirming, measuring, repository, suspects
+from mobileopt.nightly import confirming, measuring, reporting, repository, suspects
 from mobileopt.nightly.budget import Budget, next_time
 from mobileopt.nightly.config import Config
 from mobileopt.nightly.inquiry import Finding
 from mobileopt.nightly.jobs import Lab, Machine
-from mobileopt.nightly.ledger import Ledger, Record
+from mobileopt.nightly.ledger import Ledger
 from mobileopt.nightly.quarantine import Quarantine
-from mobileopt.nightly.report import Change, Report, Row
+from mobileopt.nightly.report import Report
 from mobileopt.nightly.schedule import inside
 from mobileopt.nightly.shift import Shift
 from mobileopt.nightly.suspects import Suspect
@@ -75,7 +72,7 @@ def run(config: Config, tools: Tools) -> Report:
     The caller holds the nightly's lock. Raises InputError for a repository or branch that is
     none; what goes wrong on a machine ends in the report.
     """
-    _accepted(config)  # what is wrong in it is to be known before the work, not after
+    reporting.entries(config)  # what is wrong in it is to be known before the work, not after
     shift = _shift(config, tools)
     machines = _machines(shift)
     measuring.measure(shift, measuring.missing(shift, machines))
@@ -86,44 +83,8 @@ def run(config: Config, tools: Tools) -> Report:
     measuring.measure(shift, measuring.missing(shift, late), measuring=False)
     findings = _replaced(findings, _confirm(shift, late) if late else [])
     site = _publish(shift, tools)
-    return _report(shift, machines, findings, site)
-
-
-def changes(config: Config, ledger: Ledger) -> list[Change]:
-    """Every change that was ever confirmed, oldest first."""
-    records = {record["id"]: record for record in ledger.of("change")}
-    told = {_cause(records[e["change"]]) for e in ledger.of("told") if e["change"] in records}
-    wanted = [commit for each in records.values() for commit in each["candidates"]]
-    known = commits.describe(config.repository_path, wanted)
-    entries = _accepted(config)
-    return [
-        Change.of(
-            record,
-            known,
-            new=_cause(record) not in told,
-            accepted=_why_accepted(record, entries),
-        )
-        for record in records.values()
-    ]
-
-
-def _cause(record: Record) -> tuple[bool, tuple[str, ...]]:
-    """What is told once: that these commits made something worse, or better."""
-    return record["worse"], tuple(record["candidates"])
-
-
-def _why_accepted(record: Record, entries: Sequence[Accepted]) -> str:
-    """The reason of the accepted entry that covers a change; empty for none."""
-    for each in entries:
-        if each.covers(
-            record["metric"],
-            record["variant"],
-            math.inf if record["ratio"] is None else record["ratio"],
-            commits=record["candidates"],
-            machine=record["machine"],
-        ):
-            return each.reason
-    return ""
+    given_up = confirming.given_up(shift, _suspects(shift))
+    return reporting.report(shift, machines, findings, given_up, _recent(shift), site)
 
 
 def _shift(config: Config, tools: Tools) -> Shift:
@@ -235,31 +196,6 @@ def _suspects(shift: Shift) -> list[Suspect]:
     )
 
 
-def _seen(shift: Shift, recent: AbstractSet[str]) -> list[history.Change]:
-    """What the analysis of histories is sure of where nothing can be measured again."""
-    if not shift.store.path.is_dir():
-        return []
-    detection = shift.config.detection
-    found = history.collect(
-        shift.store,
-        repository=shift.config.repository_path,
-        branch=shift.config.repository.branch,
-        accepted=_accepted(shift.config),
-        min_effect=detection.min_effect,
-        false_discovery_rate=detection.false_discovery_rate,
-    )
-    worse = history.select(found, state="open", direction="worse")
-    return [
-        each
-        for each in worse
-        if each.first_after in recent and not suspects.can_be_judged(each.origin)
-    ]
-
-
-def _accepted(config: Config) -> tuple[Accepted, ...]:
-    return accepted.read(config.repository_path / accepted.FILE)
-
-
 def _publish(shift: Shift, tools: Tools) -> str:
     if tools.publish is None or not shift.store.path.is_dir():
         return ""
@@ -276,57 +212,3 @@ def _publish(shift: Shift, tools: Tools) -> str:
     for warning in warnings:
         shift.warn(f"while publishing: {warning}")
     return str(html)
-
-
-def _report(
-    shift: Shift,
-    machines: Sequence[Machine],
-    findings: Sequence[Finding],
-    site: str,
-) -> Report:
-    recent = _recent(shift)
-    of_interest = [
-        each
-        for each in changes(shift.config, shift.ledger)
-        if each.new or recent & {commit.hash for commit in each.candidates}
-    ]
-    tip = shift.order[-1]
-    known = commits.describe(shift.config.repository_path, [tip])
-    return Report(
-        title=shift.config.report.title,
-        started=datetime.fromtimestamp(shift.budget.start, UTC),
-        ended=datetime.fromtimestamp(shift.now(), UTC),
-        tip=tip,
-        subject=known[tip].subject if tip in known else "",
-        machines=_rows(shift, machines, tip),
-        changes=tuple(of_interest),
-        undecided=tuple(
-            (each.suspect, each.reason)
-            for each in findings
-            if each.result in ("unclear", "postponed")
-        ),
-        refuted=tuple((each.suspect, each.reason) for each in findings if each.result == "refuted"),
-        given_up=tuple(confirming.given_up(shift, _suspects(shift))),
-        seen=tuple(_seen(shift, recent)),
-        left=tuple(f"{what}: {why}" for what, why in shift.left.items()),
-        warnings=tuple(shift.warnings),
-        site=site,
-    )
-
-
-def _rows(shift: Shift, machines: Sequence[Machine], tip: str) -> tuple[Row, ...]:
-    """A row for every machine that was to be used, also for those that were not."""
-    done = measuring.done(shift, [*machines, *shift.absent])
-    notes = {each: shift.absent.get(each, "") for each in done}
-    for each in machines:
-        if each.is_phone and shift.quarantine.is_out(each.serial, shift.now()):
-            notes[each] = f"in quarantine: {shift.quarantine.standings()[each.serial].reason}"
-    return tuple(
-        Row(
-            each.name,
-            sum(name == each.name for name, _ in shift.measured),
-            tip in done[each],
-            notes[each],
-        )
-        for each in done
-    )

@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 
 from mobileopt.errors import InputError
-from mobileopt.nightly import judgement, night
+from mobileopt.nightly import judgement, night, reporting
 from mobileopt.nightly.config import Confirm, Phones, Schedule
 from mobileopt.nightly.jobs import Machine, Outcome
 from mobileopt.store import Store
@@ -527,3 +527,14 @@ def test_a_commit_by_an_odd_name_is_a_commit(lab):
     report = lab.night()
     assert report.tip == lab.commits[-1]
     assert report.subject.startswith("Odd")
+
+
+def test_whatever_is_wrong_with_the_histories_what_was_confirmed_is_told(lab, monkeypatch):
+    def broken(*_, **__):
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(reporting.history, "collect", broken)
+    lab.slow(6)
+    report = lab.night()
+    assert report.exit_code == 1
+    assert "the histories were not analysed: ZeroDivisionError: oh" in report.warnings

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
-from nightly.laboratory import HOST, Killed, Laboratory
+from nightly.laboratory import HOST, Killed, Laboratory, git
 
 from mobileopt import errors
 from mobileopt.nightly import config as configuration
@@ -72,6 +72,19 @@ def test_a_report_that_cannot_be_written_is_told_all_the_same(lab, command, monk
     assert "the report was not written" in err
     (lab.folder / "nightly").unlink()
     assert command()[0] == 1  # the readers of the report have not seen it yet
+
+
+def test_the_site_shows_the_branch_that_is_measured(lab, command, monkeypatch, capsys):
+    asked = []
+    publish = lambda *given: asked.append(given) or (lab.folder, [])  # noqa: E731
+    monkeypatch.setattr(nightly, "publish", publish)
+    git(lab.folder / "clone", "branch", "ahead")
+    git(lab.folder / "clone", "checkout", "-q", "--detach", lab.commits[2])
+    path = lab.folder / "nightly.toml"
+    path.write_text(path.read_text().replace("remote", 'branch = "ahead"\nremote'))
+    assert nightly.main(["--config", str(path)]) == 0
+    assert len(lab.measured()) == 10
+    assert [given[-1] for given in asked] == ["ahead"]
 
 
 def test_a_phone_that_was_repaired_can_be_released(lab, command):
