@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from mobileopt import history
 from mobileopt.commits import Commit
+from mobileopt.effort import ALPHA
 from mobileopt.nightly.suspects import Suspect
 
 Level = Literal["regression", "undecided", "nothing"]
@@ -21,7 +22,8 @@ class Change:
     """A change that was measured again and found real; `new` until a report has told it.
 
     One of `candidates` made it, oldest first. `ratio` is after over before, from `low` to
-    `high`, and `confidence` bounds from below the probability that the search went right.
+    `high` at level `1 - alpha`, and `confidence` bounds from below the probability that the
+    search went right.
     `accepted` is the reason for which somebody accepted it, if anybody did.
     """
 
@@ -43,6 +45,7 @@ class Change:
     found_at: float
     new: bool
     accepted: str = ""
+    alpha: float = ALPHA
 
     @classmethod
     def of(
@@ -60,36 +63,42 @@ class Change:
             found_at=float(record["at"]),
             new=new,
             accepted=accepted,
+            alpha=record.get("alpha", ALPHA),
         )
 
     @property
     def size(self) -> str:
         """``+12.3 %``, or how many times as much."""
-        if math.isinf(self.ratio):
+        if math.isinf(self.ratio) or not self.before:
             return "from nothing"
         return f"{self.ratio - 1:+.1%}" if self.ratio < 10 else f"{self.ratio:.1f} times"
 
     @property
     def interval(self) -> str:
-        """``+10.1 % to +14.0 %``; empty for a number without noise."""
+        """``+10.1% to +14.0% (99.9%)``, with its level; empty for a number without noise."""
         if self.how == "exact":
             return ""
-        return f"{self.low - 1:+.1%} to {self.high - 1:+.1%}"
+        return f"{self.low - 1:+.1%} to {self.high - 1:+.1%} ({100 * (1 - self.alpha):.4g}%)"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A machine: how many commits it measured tonight, and whether it has the newest."""
+    """A machine: how many commits it measured tonight, and whether it has the newest.
+
+    `note` says why it was not used: that it is in quarantine, or not here.
+    """
 
     machine: str
     measured: int
     has_tip: bool
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Report:
-    """The whole night. `undecided` and `refuted` are suspicions with a reason each; `seen` are
-    changes of histories that cannot be measured again."""
+    """The whole night. `undecided`, `refuted` and `given_up`, which no session of several nights
+    could decide, are suspicions with a reason each; `seen` are changes of histories that cannot
+    be measured again."""
 
     title: str
     started: datetime
@@ -100,6 +109,7 @@ class Report:
     changes: tuple[Change, ...] = ()
     undecided: tuple[tuple[Suspect, str], ...] = ()
     refuted: tuple[tuple[Suspect, str], ...] = ()
+    given_up: tuple[tuple[Suspect, str], ...] = ()
     seen: tuple[history.Change, ...] = ()
     left: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -150,12 +160,16 @@ class Report:
         if self.undecided:
             return f"{_count(len(self.undecided), 'suspicion')} could not be decided"
         if self.level == "undecided":
-            return (
-                "could not tell: no machine has measured the newest commit"
-                if not any(row.has_tip for row in self.machines)
-                else ("could not tell: not every machine has measured the newest commit")
-            )
+            who = "not every" if any(row.has_tip for row in self.machines) else "no"
+            return f"could not tell: {who} machine has measured the newest commit{self._resting}"
+        if count := len(self.given_up):
+            return f"nothing is known to be slower; {_count(count, 'suspicion')} given up"
         return "nothing became slower"
+
+    @property
+    def _resting(self) -> str:
+        names = [row.machine for row in self.machines if row.note.startswith("in quarantine")]
+        return f", {', '.join(names)} in quarantine" if names else ""
 
 
 def _count(number: int, noun: str) -> str:

@@ -56,6 +56,8 @@ def markdown(report: Report) -> str:
         _list("Left for another night", [_plain(each) for each in report.left]),
         _list("Suspected, measured again, and not so",
               [_undecided(*each) for each in report.refuted]),
+        _list("Given up: measured on several nights, and never decided",
+              [_undecided(*each) for each in report.given_up]),
         _list("Warnings", [_plain(each) for each in report.warnings]),
     ]  # fmt: skip
     if report.site:
@@ -72,6 +74,7 @@ def as_json(report: Report) -> str:
     }
     told["undecided"] = [asdict(s) | {"reason": why} for s, why in report.undecided]
     told["refuted"] = [asdict(s) | {"reason": why} for s, why in report.refuted]
+    told["given_up"] = [asdict(s) | {"reason": why} for s, why in report.given_up]
     return json.dumps(files.strict(told), indent=2, default=_moment) + "\n"
 
 
@@ -119,7 +122,7 @@ def _changes(heading: str, changes: Sequence[Change]) -> str:
 
 def _of_one_commit(changes: Sequence[Change]) -> str:
     head = [_plain(line) for line in _culprit(changes[0])]
-    rows = ["| variant | metric | machine | change | 99 % interval | before | confidence |",
+    rows = ["| variant | metric | machine | change | interval | before | confidence |",
             "|---|---|---|---|---|---|---|"]  # fmt: skip
     for change in sorted(changes, key=lambda each: (each.machine, each.metric, each.variant)):
         cells = (
@@ -156,7 +159,8 @@ def _machines(report: Report) -> str:
         return "No machine was there to measure on."
     rows = ["| machine | commits measured | has the newest commit |", "|---|---|---|"]
     for row in report.machines:
-        rows.append(f"| {_cell(row.machine)} | {row.measured} | {'yes' if row.has_tip else 'no'} |")
+        newest = ("yes" if row.has_tip else "no") + (f", {_cell(row.note)}" if row.note else "")
+        rows.append(f"| {_cell(row.machine)} | {row.measured} | {newest} |")
     return "\n".join(["## Machines", "", *rows])
 
 

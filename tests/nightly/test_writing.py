@@ -34,7 +34,7 @@ def test_a_regression_stands_first_with_its_commit_author_size_and_confidence():
     assert text.startswith("# Lab: 1 regression from 1 commit\n")
     assert "### 66666666 Fold less" in text
     assert "by Ada, 2026-03-01 12:00 +0000" in text
-    assert "| +21.2% | +19.0% to +23.0% | 12.3 ms | at least 96.0% |" in text
+    assert "| +21.2% | +19.0% to +23.0% (99%) | 12.3 ms | at least 96.0% |" in text
 
 
 def test_nothing_that_came_from_outside_is_markup():
