@@ -297,29 +297,42 @@ def _on_axis(series: Series, axis: tuple[str, ...]) -> Floats:
 def detectable(lines: Lines) -> Keyed:
     """Lines as `find_together` takes them."""
     lifted = {origin: _lifted(origin, values) for origin, values in lines.values.items()}
-    keys = _keys([origin for origin, values in lifted.items() if not np.isnan(values).all()])
+    keys = _keys({each: lifted[each] for each in lifted if not np.isnan(lifted[each]).all()})
     values = {key: lifted[origin] for key, origin in keys.items()}
     places = {commit: place for place, commit in enumerate(lines.every)}
     return Keyed(lines, keys, values, frozenset(_past(keys, values)), places)
 
 
-def _keys(origins: Sequence[Origin]) -> dict[SeriesKey, Origin]:
-    """A key each; the same thing measured on two machines has the same name on both."""
+def _keys(values: Mapping[Origin, Floats]) -> dict[SeriesKey, Origin]:
+    """A key each; the same thing measured on two machines has the same name on both.
+
+    Environments are called otherwise on every machine: of several the one measured last has the
+    plain name, so that what goes on today matches, and the older ones follow with theirs.
+    """
     keys: dict[SeriesKey, Origin] = {}
-    for origin in origins:
+    for origin in sorted(values, key=lambda each: _recency(each, values[each]), reverse=True):
         name = f"{origin.metric.name} {subject(origin)} {origin.version}"
         key = SeriesKey(origin.device, name)
-        if key in keys:  # two environments of one machine are two series
+        if key in keys:
             key = SeriesKey(origin.device, f"{name} {origin.environment}")
         keys[key] = origin
     return keys
+
+
+def _recency(origin: Origin, values: Floats) -> tuple[int, int, str]:
+    """What orders environments: their last result, then how many, then anything that stays."""
+    return _last(values), int((~np.isnan(values)).sum()), origin.environment
+
+
+def _last(values: Floats) -> int:
+    return int(np.flatnonzero(~np.isnan(values))[-1])
 
 
 def _past(
     keys: Mapping[SeriesKey, Origin], values: Mapping[SeriesKey, Floats]
 ) -> Iterator[SeriesKey]:
     """Series that ended before another version or environment of the same thing went on."""
-    last = {key: np.flatnonzero(~np.isnan(values[key]))[-1] for key in keys}
+    last = {key: _last(values[key]) for key in keys}
     newest: dict[tuple[object, ...], int] = {}
     for key, origin in keys.items():
         same = _same(origin)
@@ -356,7 +369,7 @@ def _change(
 ) -> Change:
     origin, values, axis = keyed.origins[found.key], keyed.values[found.key], keyed.lines.axis
     first = axis[found.point.index]
-    last = axis[np.flatnonzero(~np.isnan(values[: found.point.index]))[-1]]
+    last = axis[_last(values[: found.point.index])]
     low, high = _interval(found, values, siblings)
     later = [each for each in siblings if each.point.index > found.point.index]
     ended = next((each for each in later if _takes_back(found, each, min_effect)), None)
