@@ -6,7 +6,6 @@ full; what is timed gets the rest of the budget (`mobileopt.gate.timing`).
 
 from __future__ import annotations
 
-import json
 import math
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from mobileopt import commits, exporter
 from mobileopt.accepted import Accepted
@@ -280,7 +279,7 @@ def _inspect(work: _Work, folders: Sequence[Path]) -> list[dict[str, Any]]:
     """What today's `mobileopt inspect` says of each artifact, or why it refuses."""
     argv = [sys.executable, "-P", "-m", "mobileopt", "inspect", "--json", *map(str, folders)]
     done = work.run(argv, HARNESS)
-    found = {each["target"]: each for each in map(json.loads, done.stdout.splitlines())}
+    found = {each["target"]: each for each in _answers("mobileopt inspect", done)}
     if missing := [each for each in map(str, folders) if each not in found]:
         raise MeasurementError(f"{missing[0]} was not inspected: {_last(done.stderr)}")
     return [found[str(each)] for each in folders]
@@ -323,9 +322,13 @@ def _count(work: _Work, model: str, side: str) -> Mapping[str, dict[str, Any]]:
     passes = work.question.passes
     argv = [sys.executable, "-P", str(PASS_EXECUTION), "--count", model, *passes]
     done = work.run(argv, work.folder / side)
-    told = [cast(dict[str, Any], json.loads(line)) for line in done.stdout.splitlines()]
+    told = _answers(f"the program that applies the {side}'s passes", done)
     died = {name: {"refused": _last(done.stderr)} for name in passes}
     return died | {str(each["pass"]): each for each in told}
+
+
+def _answers(name: str, done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    return [host.answer(name, line) for line in done.stdout.splitlines()]
 
 
 def _last(errors: str) -> str:
