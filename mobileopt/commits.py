@@ -70,10 +70,22 @@ def merge_base(repository: Path, ours: str, theirs: str) -> str:
     """The commit two names last had in common; raises InputError when there is none."""
     done = _run(repository, "merge-base", resolve(repository, ours), resolve(repository, theirs))
     if done.returncode:
-        shallow = _run(repository, "rev-parse", "--is-shallow-repository").stdout.strip() == "true"
-        hint = "; this clone is shallow, fetch all of its history" if shallow else ""
-        raise InputError(f"{ours} and {theirs} have no commit in common{hint}")
+        raise InputError(f"{ours} and {theirs} have no commit in common{_shallow(repository)}")
     return done.stdout.strip()
+
+
+def first_parent(repository: Path, name: str) -> str:
+    """The commit before, on the line of its branch; raises InputError when it is the first."""
+    commit = resolve(repository, name)
+    done = _run(repository, "rev-parse", "--verify", "--quiet", f"{commit}^")
+    if done.returncode:
+        raise InputError(f"{name} is the first commit there is{_shallow(repository)}")
+    return done.stdout.strip()
+
+
+def _shallow(repository: Path) -> str:
+    told = _run(repository, "rev-parse", "--is-shallow-repository").stdout.strip()
+    return "; this clone is shallow, fetch all of its history" if told == "true" else ""
 
 
 def order(repository: Path, until: str = "HEAD", *, first_parent: bool = False) -> tuple[str, ...]:

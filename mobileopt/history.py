@@ -171,6 +171,10 @@ class Keyed:
     past: frozenset[SeriesKey]
     places: Mapping[str, int]
 
+    def span(self, last_before: str, first_after: str) -> tuple[str, ...]:
+        """The commits after one up to another, oldest first; see `Change.span`."""
+        return self.lines.every[self.places[last_before] + 1 : self.places[first_after] + 1]
+
 
 def subject(origin: Origin) -> str:
     """What an origin measures, by name: ``mobilenet_v2/fx-float-nchw-mobile``.
@@ -377,7 +381,7 @@ def _change(
         origin=origin,
         last_before=last,
         first_after=first,
-        span=keyed.lines.every[keyed.places[last] + 1 : keyed.places[first] + 1],
+        span=keyed.span(last, first),
         date=keyed.lines.dates[first],
         before=lowered(found.point.before, origin),
         after=lowered(found.point.after, origin),

@@ -12,6 +12,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,8 @@ from mobileopt.variant import Recipe
 
 HELP = "the gate of a CI: is this commit worse than its base?"
 EXAMPLES = """examples:
-  mobileopt check                                        HEAD against where it left main
+  mobileopt check                                        HEAD against where it left main;
+                                                         on main, against the commit before it
   mobileopt check --base v1.2 --budget 600
   mobileopt check --models resnet18 --recipes fx-float-nchw-mobile --passes fx
   mobileopt check --models nets:make --input 1,3,64,64 --passes   your own model
@@ -60,7 +62,9 @@ _DAYS = 90  # an accepted worsening is looked at again after a quarter
 def add(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.error = partial(_usage, parser)  # pyright: ignore[reportAttributeAccessIssue]
-    parser.add_argument("--base", help="default: where HEAD left origin/HEAD, main or master")
+    parser.add_argument("--base",
+        help="default: where HEAD left origin/HEAD, main or master; on it, the commit before HEAD",
+    )  # fmt: skip
     parser.add_argument("--head", default="HEAD", help="the commit that is judged (HEAD)")
     for name, value, what in (
         ("--budget", 300.0, "seconds for all of it"),
@@ -125,8 +129,26 @@ def run(arguments: argparse.Namespace) -> int:
 def _compared(arguments: argparse.Namespace) -> tuple[Result, Sequence[Accepted]]:
     repository = commits.top(Path.cwd())
     entries = accepted.read(arguments.accepted or repository / FILE)
+    base, notes = _base(arguments, repository)
     with _progress() as told:
-        return compare_commits(_question(arguments, repository), entries, told), entries
+        result = compare_commits(_question(arguments, repository, base), entries, told)
+    return replace(result, notes=(*notes, *result.notes)), entries
+
+
+def _base(arguments: argparse.Namespace, repository: Path) -> tuple[str, Sequence[str]]:
+    """What to compare with, and what a reader should know about the choice."""
+    if arguments.base:
+        return arguments.base, ()
+    main, head = commits.main_branch(repository), arguments.head
+    base = commits.merge_base(repository, main, head)
+    if base != commits.resolve(repository, head):
+        return base, ()
+    try:
+        parent = commits.first_parent(repository, head)
+    except InputError as error:
+        raise InputError(f"{error}, so it has no base; name one with --base") from error
+    note = f"{head} is part of {main} already, so it is compared with the commit before it."
+    return parent, (note,)
 
 
 def _stored(arguments: argparse.Namespace) -> tuple[Result, Sequence[Accepted]]:
@@ -142,9 +164,7 @@ def _stored(arguments: argparse.Namespace) -> tuple[Result, Sequence[Accepted]]:
     return result, entries
 
 
-def _question(arguments: argparse.Namespace, repository: Path) -> Question:
-    main = arguments.base or commits.main_branch(repository)
-    base = main if arguments.base else commits.merge_base(repository, main, arguments.head)
+def _question(arguments: argparse.Namespace, repository: Path, base: str) -> Question:
     for model in arguments.pass_models:
         if model not in models.names():
             raise UnknownNameError("model", model, models.names())

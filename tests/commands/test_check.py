@@ -157,6 +157,42 @@ def test_a_wrong_value_of_an_option_exits_with_3_as_well(check, arguments):
     assert ended.value.code == 3
 
 
+NOTHING = ["--recipes", "--passes", "--no-timing", "--json"]
+
+
+@pytest.fixture
+def line(tmp_path, monkeypatch):
+    """A repository whose branch main is two commits and a merge; gives its commits."""
+    git(tmp_path, "init", "-q", "-b", "main")
+    hashes = [commit(tmp_path, "one"), commit(tmp_path, "two")]
+    git(tmp_path, "checkout", "-q", "-b", "side", hashes[0])
+    commit(tmp_path, "aside")
+    git(tmp_path, "checkout", "-q", "main")
+    git(tmp_path, "merge", "-q", "--no-ff", "-m", "merge", "side")
+    monkeypatch.chdir(tmp_path)
+    return [*hashes, git(tmp_path, "rev-parse", "HEAD")]
+
+
+def test_on_the_main_branch_itself_a_commit_is_compared_with_the_one_before_and_says_so(
+    line, capsys
+):
+    main(["check", *NOTHING])
+    document = json.loads(capsys.readouterr().out)
+    assert (document["base"], document["head"]) == (line[1], line[2])
+    assert "HEAD is part of main already" in document["notes"][0]
+
+
+def test_a_base_that_was_named_is_taken_though_it_is_the_head(line, capsys):
+    main(["check", "--base", "main", *NOTHING])
+    document = json.loads(capsys.readouterr().out)
+    assert document["base"] == document["head"] == line[2]
+
+
+def test_the_first_commit_of_all_has_no_base_and_exits_with_3(line, capsys):
+    assert main(["check", "--head", line[0], *NOTHING]) == 3
+    assert "is the first commit there is, so it has no base" in capsys.readouterr().err
+
+
 def test_a_folder_that_is_no_repository_exits_with_3(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["check"]) == 3
