@@ -19,6 +19,7 @@ COMMANDS = (
     "inspect",
     "check",
     "export-frame",
+    "verify",
     "init",
 )
 
@@ -32,8 +33,8 @@ _EPILOG = """examples:
   mobileopt init --model mynets:make --input 1,3,224,224
 
 exit codes: 0 done, 1 an answer that a script should stop at (`check`: worse; `tune`: nothing keeps
-the limits), 2 something was wrong and one sentence says what, 130 stopped by Ctrl-C; `check --help`
-has its own
+the limits; `verify`: a damaged store), 2 something was wrong and one sentence says what, 130
+stopped by Ctrl-C; `check --help` has its own
 """
 
 

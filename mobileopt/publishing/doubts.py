@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mobileopt.store import files
-from mobileopt.store.store import SIDECAR
+from mobileopt.store.layout import SIDECAR
 
 _SCHEMA = 1
 

@@ -22,7 +22,7 @@ from mobileopt.publishing.detection import Branch, Detected, detect
 from mobileopt.publishing.doubts import Doubt
 from mobileopt.publishing.graphs import Graph, Place
 from mobileopt.store import cache, files
-from mobileopt.store.store import MACHINE
+from mobileopt.store.layout import MACHINE
 from mobileopt.store.table import Table
 
 

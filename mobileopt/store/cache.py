@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from mobileopt.store import files, table
-from mobileopt.store.store import MACHINE, result_files
+from mobileopt.store.layout import MACHINE, result_files
 from mobileopt.store.table import Builder, Table
 
 SCHEMA = 2

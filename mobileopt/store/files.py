@@ -125,15 +125,21 @@ def read_lines(path: Path, containing: Collection[str] = ("",)) -> list[Json]:
     for number, line in enumerate(text.split("\n"), 1):
         if not line or not any(text in line for text in containing):
             continue
-        try:
-            record: Any = json.loads(line)
-        except ValueError:
-            record = None
-        if isinstance(record, dict):
-            records.append(cast(Json, record))
-        else:
+        record = parse_line(line)
+        if record is None:
             warn(f"{path}:{number} is not a whole record and was skipped")
+        else:
+            records.append(record)
     return records
+
+
+def parse_line(line: str) -> Json | None:
+    """The record of one line of a file of JSON lines; None when it is torn."""
+    try:
+        record: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return cast(Json, record) if isinstance(record, dict) else None
 
 
 def read_json(path: Path) -> Json:
