@@ -40,7 +40,9 @@ stopped by Ctrl-C; `check --help` has its own
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; every error a person can act on is one sentence on stderr."""
-    arguments = _parser().parse_args(argv)
+    arguments, unknown = _parser().parse_known_args(argv)
+    if unknown:  # said by the command, whose exit code for it may be its own
+        arguments.command.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return arguments.run(arguments)
     except MobileoptError as error:
@@ -69,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add(command)
-        command.set_defaults(run=module.run)
+        command.set_defaults(run=module.run, command=command)
     return parser
 
 

@@ -110,6 +110,10 @@ class Store:
 
         return histories(self.frame(samples=samples), order)
 
+    def benchmarks(self) -> Mapping[str, Json]:
+        """What `benchmarks.json` says of each benchmark; none where it is missing or damaged."""
+        return registry.read(self.path)
+
     def verify(self) -> list[Problem]:
         """Everything wrong with the store, in the order of its files; empty when all is well."""
         from mobileopt.store.problems import find

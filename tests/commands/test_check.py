@@ -16,6 +16,15 @@ CHOSEN = ["--models", MODEL, "--recipes", RECIPE, "--passes", "fx"]
 EXACT = [*CHOSEN, "--no-timing", "--budget", "500"]
 PASSES_ALONE = ["--recipes", "--passes", "fx"]
 PASS = "mobileopt/optimizations/fold_conv_bn/__init__.py"
+FOLDS_SLOWLY = """
+
+_once = apply
+
+def apply(module, example_inputs):
+    for _ in range(6):
+        result = _once(module, example_inputs)
+    return result
+"""
 FOLDS_NOTHING = """
 
 def apply(module, example_inputs):
@@ -25,7 +34,7 @@ def apply(module, example_inputs):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """main holds this package; `fewer` folds nothing, `same` and `broken` are what they say."""
+    """main holds this package; `fewer` folds nothing, `slow` six times as long; `same`, `broken`."""
     folder = tmp_path_factory.mktemp("code")
     git(folder, "init", "-q", "-b", "main")
     ignored = shutil.ignore_patterns("__pycache__")
@@ -34,6 +43,7 @@ def folder(tmp_path_factory):
     commit(folder, "all of it")
     for name, text in (
         ("fewer", FOLDS_NOTHING),
+        ("slow", FOLDS_SLOWLY),
         ("same", "\n# a comment\n"),
         ("broken", "\n1 +\n"),
     ):
@@ -150,8 +160,10 @@ def test_input_that_cannot_be_used_is_one_sentence_and_exit_code_3(check, argume
     assert told.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["--budget", "0"], ["--threshold", "x"]])
-def test_a_wrong_value_of_an_option_exits_with_3_as_well(check, arguments):
+@pytest.mark.parametrize(
+    "arguments", [["--budget", "0"], ["--threshold", "x"], ["--bugdet", "60"], ["--quick"]]
+)
+def test_a_mistyped_option_and_a_wrong_value_of_one_exit_with_3_as_well(check, arguments):
     with pytest.raises(SystemExit) as ended:
         check("same", *arguments)
     assert ended.value.code == 3
@@ -210,6 +222,17 @@ def test_a_check_with_timing_measures_artifacts_and_passes_of_both_commits(check
     assert code in (0, 2)  # how much fits into the time is the machine's to say
     assert set(timed) <= {"latency.time_forward", "passes.time_apply"}
     assert all(0.5 < each["ratio"] < 2 for each in timed.values() if each["ratio"] is not None)
+
+
+@pytest.mark.slow
+def test_a_branch_whose_pass_takes_several_times_as_long_is_worse_and_named(check):
+    chosen = [*PASSES_ALONE, "--pass-models", MODEL, "--budget", "240"]
+    code, told = check("slow", *chosen, "--json")
+    document = json.loads(told.out)
+    assert code == 1, document
+    [worse] = [each for each in document["findings"] if each["outcome"] == "worse"]
+    assert (worse["metric"], worse["subject"]) == ("passes.time_apply", f"{MODEL}/fx")
+    assert document["sentence"].startswith(f"passes.time_apply of {MODEL}/fx is +")
 
 
 def test_the_last_results_of_a_store_are_judged_without_measuring(folder, check, tmp_path):
