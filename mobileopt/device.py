@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 
 CELSIUS_TYPES = frozenset((-1, *range(6), 9, 10, 11, 12, 13, 14, 15, 16, 17, 18))
 """Android's `TemperatureType`s that are temperatures; 6 to 8 are battery current limits."""
@@ -24,9 +25,17 @@ ELF_ABIS = {
 }
 """Class and machine of an ELF header to Android's name of the ABI."""
 
-_PROPERTY = re.compile(r"^\[([^]]+)\]: \[(.*?)\]$", re.MULTILINE)
-_TEMPERATURE = re.compile(r"Temperature\{mValue=([^,]+), mType=(-?\d+), mName=([^,]*), mStatus=")
-_CPU_FILE = re.compile(r"/cpu/cpu(\d{1,3})/(?:cpufreq/)?([\w/]+)$")
+# Each is matched against one line, and every part is bounded: a pattern that is searched holds up
+# all other threads, so no text of one phone may make it slow.
+_PROPERTY = re.compile(r"\[([^]]{1,128})\]: \[(.*)\]")
+_TEMPERATURE = re.compile(
+    r"Temperature\{mValue=([^,]{1,32}), mType=(-?[0-9]{1,3}), mName=([^,]{0,128}), mStatus="
+)
+_POWERED = re.compile(r"\w{1,32} powered: (true|false)")
+_CPU_FILE = re.compile(r"/sys/devices/system/cpu/cpu([0-9]{1,3})/(?:cpufreq/)?([\w/]{1,64})")
+_CPU_RANGE = re.compile(r"\b([0-9]{1,3})(?:-([0-9]{1,3}))?\b")
+_LINE = 4096
+_CPU_LIST = 1024
 _PLAIN = re.compile(r"[^a-z0-9]+")
 _TICKS_PER_SECOND = 100
 _SHOWN = 80
@@ -121,7 +130,8 @@ class State:
 
 def parse_properties(text: str) -> dict[str, str]:
     """What `getprop` prints, by name."""
-    return {name: shown(value) for name, value in _PROPERTY.findall(text)}
+    found = (_PROPERTY.fullmatch(line) for line in _lines(text))
+    return {each[1]: shown(each[2]) for each in found if each}
 
 
 def parse_device(properties: Mapping[str, str], files: Mapping[str, list[str]]) -> Device:
@@ -157,7 +167,7 @@ def parse_device(properties: Mapping[str, str], files: Mapping[str, list[str]]) 
 def parse_files(text: str) -> dict[str, list[str]]:
     """What `grep -H "" FILES` prints: the lines of each file, by path."""
     files: dict[str, list[str]] = {}
-    for line in text.splitlines():
+    for line in _lines(text):
         path, colon, rest = line.partition(":")
         if colon and path.startswith("/"):
             files.setdefault(path, []).append(rest)
@@ -173,7 +183,8 @@ def parse_thermal(text: str) -> tuple[int | None, bool, dict[str, float]]:
     override = _after(text, "IsStatusOverride:").lower() == "true"
     block = text.partition("Current temperatures from HAL:")[2].partition("\nCurrent ")[0]
     temperatures: dict[str, float] = {}
-    for value, kind, name in _TEMPERATURE.findall(block):
+    for found in filter(None, map(_TEMPERATURE.search, _lines(block))):
+        value, kind, name = found.groups()
         celsius = _number(value)
         # 0.0 and -99.9 are what sensors without a reading report
         if int(kind) in CELSIUS_TYPES and celsius is not None and celsius not in (0.0, -99.9):
@@ -199,7 +210,8 @@ def parse_battery(text: str) -> Battery:
     level, scale = _number(_after(text, "level:")), _number(_after(text, "scale:"))
     fraction = level / scale if level is not None and scale else None
     tenths = _number(_after(text, "temperature:"))
-    powered = re.findall(r"^\s*\w+ powered: (true|false)$", text, re.MULTILINE)
+    told = (_POWERED.fullmatch(line.strip()) for line in _lines(text))
+    powered = [each[1] for each in told if each]
     return Battery(
         level=fraction if fraction is not None and 0 <= fraction <= 1 else None,
         temperature=None if tenths is None else tenths / 10,
@@ -236,10 +248,11 @@ def parse_cpu_list(text: str) -> tuple[int, ...]:
     >>> parse_cpu_list("0-2,7")
     (0, 1, 2, 7)
     """
-    found: set[int] = set()
-    for first, last in re.findall(r"\b(\d{1,4})(?:-(\d{1,4}))?\b", text):
-        found.update(range(int(first), int(last or first) + 1))
-    return tuple(sorted(found))
+    mask = 0  # one step a range, however many cores it spans
+    for first, last in _CPU_RANGE.findall(text[:_CPU_LIST]):
+        if int(first) <= int(last or first):
+            mask |= (2 << int(last or first)) - (1 << int(first))
+    return tuple(core for core in range(mask.bit_length()) if mask >> core & 1)
 
 
 def abi_of(header: bytes) -> str | None:
@@ -257,7 +270,7 @@ def abi_of(header: bytes) -> str | None:
 
 def shown(text: str) -> str:
     """Text of a phone without control characters, and not endless."""
-    return "".join(each for each in text if each.isprintable())[:_SHOWN]
+    return "".join(islice((each for each in text if each.isprintable()), _SHOWN))
 
 
 def _cpus(files: Mapping[str, list[str]]) -> Iterator[Cpu]:
@@ -279,7 +292,7 @@ def _cpus(files: Mapping[str, list[str]]) -> Iterator[Cpu]:
 def _cpu_files(files: Mapping[str, list[str]]) -> Iterable[tuple[int, dict[str, str]]]:
     cores: dict[int, dict[str, str]] = {}
     for path, lines in files.items():
-        found = _CPU_FILE.search(path)
+        found = _CPU_FILE.fullmatch(path)
         if found:
             cores.setdefault(int(found[1]), {})[found[2]] = "\n".join(lines)
     return cores.items()
@@ -307,8 +320,13 @@ def _first(files: Mapping[str, list[str]], path: str) -> str:
     return files.get(path, [""])[0]
 
 
+def _lines(text: str) -> Iterator[str]:
+    """The lines, without those too long for any phone's."""
+    return (line for line in text.splitlines() if len(line) <= _LINE)
+
+
 def _after(text: str, key: str) -> str:
-    for line in text.splitlines():
+    for line in _lines(text):
         if line.strip().startswith(key):
             return shown(line.strip()[len(key) :].strip())
     return ""
@@ -320,6 +338,8 @@ def _hertz(khz: str) -> float | None:
 
 
 def _number(text: str) -> float | None:
+    if len(text) > _SHOWN:
+        return None
     try:
         value = float(text.strip())
     except ValueError:

@@ -12,16 +12,20 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from mobileopt import artifact
 from mobileopt.artifact import Artifact
 from mobileopt.conditions import environment
 from mobileopt.errors import InputError, MeasurementError
 from mobileopt.variant import Recipe
+
+_PAUSE = 0.2  # seconds between two looks whether an export is to end
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,16 @@ class Exported:
 
 
 def export(
-    order: Order, on_each: Callable[[], object] = lambda: None, timeout: float = math.inf
+    order: Order,
+    on_each: Callable[[], object] = lambda: None,
+    timeout: float = math.inf,
+    stop: threading.Event | None = None,
 ) -> Exported:
     """Export every recipe that can be; `on_each` is called after each.
 
     Raises InputError with the other side's sentence when it refuses the whole order, and
-    MeasurementError when it dies; after `timeout` seconds it is made to.
+    MeasurementError when it dies or answers something else; after `timeout` seconds, or when
+    `stop` is set, it is made to.
     """
     made: list[Artifact] = []
     refused: dict[str, str] = {}
@@ -85,10 +93,11 @@ def export(
             env=environment(order.checkout),
             cwd=order.folder or order.checkout,
             text=True,
+            errors="replace",
         )
-        with process, _killing(process, timeout):
+        with process, _ending(process, timeout, stop or threading.Event()) as ended:
             for line in process.stdout or ():
-                told = json.loads(line)
+                told = _answer(line)
                 if "refused" in told:
                     refused[told["recipe"]] = told["refused"]
                 else:
@@ -96,19 +105,53 @@ def export(
                 on_each()
         if len(made) + len(refused) < len(order.recipes):
             errors.seek(0)
-            raise _failure(errors.read())
+            raise _failure("".join(ended) or errors.read())
     return Exported(tuple(made), refused)
 
 
-@contextmanager
-def _killing(process: subprocess.Popen[str], timeout: float) -> Iterator[None]:
-    timer = threading.Timer(min(timeout, threading.TIMEOUT_MAX), process.kill)
-    timer.daemon = True
-    timer.start()
+def _answer(line: str) -> dict[str, str]:
+    """A line of the other side's; it may be an old commit's, which printed what it liked."""
     try:
-        yield
+        told: object = json.loads(line)
+    except (ValueError, RecursionError):
+        told = None
+    if isinstance(told, dict):
+        fields = cast(dict[str, object], told)
+        wanted = {"recipe", "refused"} if "refused" in fields else {"folder"}
+        if all(isinstance(fields.get(each), str) for each in wanted):
+            return cast(dict[str, str], fields)
+    raise MeasurementError(f"the export answered {line.strip()[:80]!r}, which is no answer")
+
+
+@contextmanager
+def _ending(
+    process: subprocess.Popen[str], timeout: float, stop: threading.Event
+) -> Iterator[list[str]]:
+    """Make a process end when its time is up, it is to stop, or nobody reads it any more.
+
+    Gives a list that then says why.
+    """
+    over, why = threading.Event(), list[str]()
+    ends = time.monotonic() + timeout
+
+    def watch() -> None:
+        while not over.wait(_PAUSE):
+            late = time.monotonic() > ends
+            if late or stop.is_set():
+                why.append(f"it took longer than {timeout:g} s" if late else "it was stopped")
+                process.kill()
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield why
+    except BaseException:
+        process.kill()  # else its `with` would wait for it to finish for nobody
+        raise
     finally:
-        timer.cancel()
+        over.set()
+        watcher.join()
 
 
 def _failure(errors: str) -> InputError | MeasurementError:

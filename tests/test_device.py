@@ -141,6 +141,45 @@ def test_a_list_of_cpus_is_read(text, cpus):
     assert d.parse_cpu_list(text) == cpus
 
 
+BIG = 250_000  # characters, about what a phone may say; a quadratic pattern takes minutes
+FLOODS = (
+    "[",
+    "[a]: [",
+    "[a]:\n",
+    "\n",
+    " ",
+    "9",
+    "Temperature{mValue=1, mType=3, mName=x, ",
+    "Temperature{mValue=",
+    "Temperature{mValue=1, mType=" + "9" * 5000 + ", mName=x, mStatus=0}\n",
+    "a powered: ",
+    "level: ",
+    "/sys/devices/system/cpu/cpu0/",
+    "/sys/devices/system/cpu/cpu0/cpufreq/related_cpus:" + "0-999 " * 300 + "\n",
+    "/sys/class/thermal/thermal_zone0/temp:" + "9" * 5000 + "\n",
+    "/proc/meminfo:MemAvailable: " + "9" * 5000 + " kB\n",
+)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("flood", FLOODS)
+def test_a_flood_is_a_state_of_unknowns(flood):
+    said = flood * (BIG // len(flood))
+    told = d.parse_state(dict.fromkeys(SECTIONS, f"Current temperatures from HAL:\n{said}!"))
+    assert (told.load, told.memory, told.temperatures) == (None, None, {})
+    assert d.parse_properties(f"{said}!") == {}
+
+
+@pytest.mark.timeout(60)
+def test_a_list_of_cpus_is_bounded_whatever_it_says():
+    assert d.parse_cpu_list("0-999," * 100_000) == tuple(range(1000))
+    assert d.parse_cpu_list("99999999999") == ()
+
+
+def test_a_property_is_read_from_its_own_line():
+    assert d.parse_properties("[a\n]: [b]\n[c]: [d]\n[e]: [\nf]\n") == {"c": "d"}
+
+
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["files", *SECTIONS]), st.text()))
 def test_no_text_of_a_phone_ends_in_a_traceback(sections):

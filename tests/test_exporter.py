@@ -1,4 +1,5 @@
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -63,5 +64,35 @@ def test_a_model_that_prints_does_not_disturb_the_answers(tmp_path):
 
 def test_an_export_that_takes_too_long_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(Order, "command", lambda self: ["sleep", "60"])
-    with pytest.raises(MeasurementError, match="the export ended early"):
+    with pytest.raises(MeasurementError, match=r"ended early: it took longer than 0\.2 s"):
         exporter.export(Order("mlp", [MOBILE], tmp_path), timeout=0.2)
+
+
+@pytest.mark.timeout(50)
+def test_an_export_ends_when_it_is_to_stop(tmp_path, monkeypatch):
+    monkeypatch.setattr(Order, "command", lambda self: ["sleep", "60"])
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    with pytest.raises(MeasurementError, match="ended early: it was stopped"):
+        exporter.export(Order("mlp", [MOBILE], tmp_path), stop=stop)
+
+
+@pytest.mark.timeout(50)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Downloading weights",
+        "3",
+        "[]",
+        "null",
+        "{}",
+        '{"folder": 1}',
+        '{"refused": "x"}',
+        "[" * 9999,
+    ],
+)
+def test_an_answer_that_is_none_is_an_error_and_nobody_is_waited_for(tmp_path, monkeypatch, line):
+    script = 'printf "%s\\n" "$1"; exec sleep 60'
+    monkeypatch.setattr(Order, "command", lambda self: ["sh", "-c", script, "sh", line])
+    with pytest.raises(MeasurementError, match=r"the export answered .*, which is no answer"):
+        exporter.export(Order("mlp", [MOBILE], tmp_path))

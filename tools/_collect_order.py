@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import _suite
-from mobileopt.adb import Server
 from mobileopt.android_build.cache import Cache
 from mobileopt.collection import Order, resolve
+from mobileopt.collection.exports import SECONDS
 from mobileopt.collection.order import not_for_phones
 from mobileopt.collection.programs import cached, given
 from mobileopt.collection.storing import versions
@@ -29,6 +29,8 @@ REFERENCES = (
     Variant.parse("annotated_conv_bn_relu/fused-float-nhwc-lite"),
 )
 """Run before and after each session; the first that a program takes. No pass touches the first."""
+
+_DAY = 86400.0
 
 EXAMPLES = """examples:
   python -m tools.collect                              the phone that is connected, this commit
@@ -122,7 +124,7 @@ def parser(description: str) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="[RUNNER=]PATH",
-        help="repeatable (the newest that python -m tools.build made)",
+        help="repeatable (what python -m tools.build made)",
     )
     what.add_argument("--redo", action="store_true", help="also what the store has")
     _how(made.add_argument_group("how"))
@@ -155,6 +157,9 @@ def _how(group: Any) -> None:
     group.add_argument("--baseline", metavar="RECIPE", help="(the plainest that is measured)")
     group.add_argument("--no-reference", action="store_true", help="no probe around sessions")
     group.add_argument("--deadline", type=float, default=300.0, help="s a launch (%(default)s)")
+    group.add_argument(
+        "--export-deadline", type=float, default=SECONDS, help="s an export (%(default)s)"
+    )
     group.add_argument("--patience", type=float, default=60.0, help="s for a lost phone")
 
 
@@ -163,6 +168,8 @@ def order(options: argparse.Namespace) -> Order:
     cores = _cores(options.cores)
     if min(options.iterations, options.threads) < 1 or options.warmup < 0:
         raise InputError("--iterations and --threads are at least 1, --warmup at least 0")
+    for name in ("deadline", "export_deadline", "patience"):
+        _seconds(name, getattr(options, name))
     plan = Plan(
         options.iterations, options.warmup, options.threads, cores, options.caching_allocator
     )
@@ -180,9 +187,18 @@ def order(options: argparse.Namespace) -> Order:
         baseline=Recipe.parse(options.baseline) if options.baseline else None,
         redo=options.redo,
         deadline=options.deadline,
+        export_deadline=options.export_deadline,
         patience=options.patience,
     )
     return replace(made, references=()) if options.no_reference else made
+
+
+def _seconds(name: str, value: float) -> None:
+    """Refuse what is no time to wait: NaN passes no comparison, and no phone takes days."""
+    least = 0 if name == "patience" else 1
+    if not least <= value <= _DAY:
+        option = "--" + name.replace("_", "-")
+        raise InputError(f"{option} {value:g} is not between {least} and {_DAY:g} seconds")
 
 
 def _cores(text: str) -> tuple[int, ...]:
@@ -192,14 +208,6 @@ def _cores(text: str) -> tuple[int, ...]:
     if not all(word.isdecimal() and int(word) < 1024 for word in words):
         raise InputError(f"--cores {text[:40]!r} is neither fastest, any, nor numbers as 4,5,6")
     return tuple(int(word) for word in words)
-
-
-def server(text: str) -> Server:
-    """adb's server at HOST:PORT, or the usual one; raises InputError for anything else."""
-    host, colon, port = text.rpartition(":")
-    if text and not (colon and port.isdecimal()):
-        raise InputError(f"--server {text[:80]!r} is not HOST:PORT, as lab-3:5037")
-    return Server(host, int(port or 0)) if text else Server()
 
 
 def cache() -> Path:

@@ -76,9 +76,7 @@ def _programs(config: Config, device: Device) -> tuple[Program, ...]:
             "no program for this phone is in the cache; build one with python -m tools.build, or "
             "name one in phones.programs"
         )
-    for each in found:
-        programs.check(each, device)
-    return found
+    return programs.fitting(found, device)
 
 
 def _check(outcomes: tuple[Outcome, ...]) -> None:

@@ -11,7 +11,7 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import FrameType
 
@@ -85,13 +85,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def collect(
-    order: Order, server: Server, wanted: Sequence[str] = (), *, console: Console | None = None
+    order: Order,
+    server: Server,
+    wanted: Sequence[str] = (),
+    *,
+    unreachable: Mapping[str, str] | None = None,
+    console: Console | None = None,
 ) -> Summary:
     """Collect on the devices `wanted` names, all of them when it names none.
 
-    Raises InputError for a name nobody has, and when nothing is connected.
+    `unreachable` are addresses that could not be connected, with reasons; they stop nothing.
+    Raises InputError for a name nobody has.
     """
-    devices, unusable = select(server, wanted)
+    devices, unusable = select(server, wanted, unreachable)
     if not devices:
         return Summary((), unusable)
     prune(order.exports)
@@ -101,15 +107,16 @@ def collect(
 
 
 def select(
-    server: Server, wanted: Sequence[str] = ()
+    server: Server, wanted: Sequence[str] = (), unreachable: Mapping[str, str] | None = None
 ) -> tuple[list[tuple[Device, Phone]], dict[str, str]]:
     """The devices behind a server that `wanted` names, and what cannot be used, with reasons.
 
-    A device is named by its hardware serial, its name, or any of its transports' serials.
+    A device is named by its hardware serial, its name, or any of its transports' serials. Raises
+    InputError for a name that is neither a device's nor one of the `unreachable` addresses.
     """
     usable: list[tuple[Device, Phone]] = []
-    unusable: dict[str, str] = {}
-    missing = set(wanted)
+    unusable = dict(unreachable or {})
+    missing = set(wanted) - unusable.keys()
     found = fleet.find(server)
     for each in found:
         names = {transport.serial for transport in each.transports}
@@ -127,14 +134,13 @@ def select(
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
-    server = _collect_order.server(options.server)
+    server = Server.at(options.server)
     order = _collect_order.order(options)
-    for address in options.connect:
-        server.connect(address)
+    unreachable = fleet.connect(server, options.connect)
     _check_choice(options, server)
     if options.list:
-        return _list(options, order, server)
-    summary = collect(order, server, options.device, console=console)
+        return _list(options, order, server, unreachable)
+    summary = collect(order, server, options.device, unreachable=unreachable, console=console)
     _show(options, order, summary, console)
     if not summary.outcomes and not summary.unusable:
         raise InputError("no device is connected; python -m tools.devices says more")
@@ -158,8 +164,10 @@ def _unknown(missing: Sequence[str], names: Sequence[str]) -> str:
     return f"no device {shown} is connected; connected: {', '.join(names) or 'none'}"
 
 
-def _list(options: argparse.Namespace, order: Order, server: Server) -> int:
-    devices, unusable = select(server, options.device)
+def _list(
+    options: argparse.Namespace, order: Order, server: Server, unreachable: Mapping[str, str]
+) -> int:
+    devices, unusable = select(server, options.device, unreachable)
     rows: list[dict[str, str]] = []
     for device, _ in devices:
         filing = Filing(device, order.commit, environment(order.versions), order.benchmark)

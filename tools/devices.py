@@ -3,7 +3,7 @@
     python -m tools.devices                         # the adb server of this computer
     python -m tools.devices --json | jq '.[].name'
     python -m tools.devices --connect 192.168.1.20:5555
-    python -m tools.devices --host lab-3 --port 5037
+    python -m tools.devices --server lab-3:5037
 
 Exit code 0: every device found may be measured now. 1: some may not, and the table says why.
 2: the question could not be answered. 3: nothing is connected.
@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mobileopt.adb import Server, fleet, probe
+from mobileopt.adb import Server, Transport, claim, fleet, performance, probe
 from mobileopt.adb.fleet import Found
 from mobileopt.device import State
 from mobileopt.errors import DeviceError, MobileoptError
@@ -33,11 +33,17 @@ ALL_USABLE, SOME_NOT, FAILED, NONE_FOUND, INTERRUPTED = 0, 1, 2, 3, 130
 
 @dataclass(frozen=True)
 class Row:
-    """A device, its state where it could be read, and what speaks against measuring on it."""
+    """A device, its state where it could be read, and what speaks against measuring on it.
+
+    `held` says who measures on it now, `fixed` whether it is in fixed-performance mode, by
+    whoever measures or left by one that was killed.
+    """
 
     found: Found
     state: State | None
     reasons: tuple[str, ...]
+    held: str = ""
+    fixed: bool | None = None
 
     @property
     def usable(self) -> bool:
@@ -49,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; gives its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        rows = _look(Server(options.host, options.port), options.connect)
+        rows = _look(Server.at(options.server), options.connect)
     except KeyboardInterrupt:
         return INTERRUPTED
     except MobileoptError as error:
@@ -77,8 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
-    parser.add_argument("--host", default="", help="where the adb server runs; default: here")
-    parser.add_argument("--port", type=int, default=0, help="its port; default: 5037")
+    parser.add_argument("--server", default="", metavar="HOST:PORT", help="adb's server (this one)")
     parser.add_argument(
         "--connect",
         action="append",
@@ -91,11 +96,19 @@ def _parser() -> argparse.ArgumentParser:
 
 def _look(server: Server, addresses: Sequence[str]) -> tuple[Row, ...]:
     with Console(stderr=True).status("Asking the devices ..."):
-        for address in addresses:
-            server.connect(address)
+        unreachable = fleet.connect(server, addresses)
         found = fleet.find(server)
         with ThreadPoolExecutor(max_workers=max(1, len(found))) as pool:
-            return tuple(pool.map(_row, found))
+            return (*pool.map(_row, found), *_absent(unreachable, found))
+
+
+def _absent(unreachable: Mapping[str, str], found: Sequence[Found]) -> Iterator[Row]:
+    """A row for each address nobody answers at, but those the server lists all the same."""
+    listed = {transport.serial for each in found for transport in each.transports}
+    for address, problem in unreachable.items():
+        if address not in listed:
+            transports = (Transport(address, "absent", None),)
+            yield Row(Found(None, None, transports, problem), None, (problem,))
 
 
 def _row(found: Found) -> Row:
@@ -103,9 +116,12 @@ def _row(found: Found) -> Row:
         return Row(found, None, (found.problem,))
     try:
         state = probe.state(found.phone)
+        held = claim.holder(found.phone, found.device.name)
+        fixed = performance.held(found.phone)
     except DeviceError as error:
         return Row(found, None, (str(error),))
-    return Row(found, state, tuple(each.reason for each in blockers(found.device, state)))
+    reasons = (each.reason for each in blockers(found.device, state))
+    return Row(found, state, (*([held] if held else []), *reasons), held, fixed)
 
 
 def _record(row: Row) -> dict[str, object]:
@@ -115,6 +131,8 @@ def _record(row: Row) -> dict[str, object]:
         "device": asdict(device) if device else None,
         "transports": [asdict(each) for each in row.found.transports],
         "state": row.state.as_dict() if row.state else None,
+        "held": row.held or None,
+        "fixed_performance": row.fixed,
         "usable": row.usable,
         "reasons": list(row.reasons),
     }
@@ -133,7 +151,7 @@ def _table(rows: Sequence[Row]) -> Table:
             Text(device.name if device else "?"),
             Text(_identity(row)),
             Text(_plain("\n".join(each.serial for each in row.found.transports))),
-            Text(_condition(row.state)),
+            Text(_condition(row)),
             verdict,
         )
     return table
@@ -152,7 +170,8 @@ def _identity(row: Row) -> str:
     return _plain("\n".join(lines))
 
 
-def _condition(state: State | None) -> str:
+def _condition(row: Row) -> str:
+    state = row.state
     if state is None:
         return "unknown"
     level, warmth = state.battery.level, state.battery.temperature
@@ -165,8 +184,18 @@ def _condition(state: State | None) -> str:
         f"thermal status {'?' if state.thermal_status is None else state.thermal_status}",
         f"load {'?' if state.load is None else f'{state.load:.2f}'}",
         f"up to {clocks or '?'} GHz, {governors or 'unknown governor'}",
+        f"screen {_switch(state.screen_on)}, battery saver {_switch(state.power_save)}",
+        *(
+            ["in fixed-performance mode" + ("" if row.held else ", left by a killed run")]
+            if row.fixed
+            else []
+        ),
     ]
     return _plain("\n".join(lines))
+
+
+def _switch(on: bool | None) -> str:
+    return "?" if on is None else "on" if on else "off"
 
 
 def _plain(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from mobileopt.adb import probe
 from mobileopt.adb.phone import Phone, Transport
 from mobileopt.adb.server import Server
 from mobileopt.device import Device
-from mobileopt.errors import DeviceError
+from mobileopt.errors import DeviceError, ServerError
 
 _STATES = {
     "offline": "it is offline; unplug it and plug it in again",
@@ -46,6 +47,26 @@ class _Probed:
     problem: str = ""
 
 
+def connect(server: Server, addresses: Sequence[str]) -> dict[str, str]:
+    """Connect the phones at these addresses; gives those that could not be, with the reason.
+
+    One that is connected stays as it is: connecting again would cut off who measures there.
+    Raises InputError for what is no address, and ServerError when no server answers.
+    """
+    connected = {each.serial for each in server.transports() if each.state == "device"}
+    problems: dict[str, str] = {}
+    for address in addresses:
+        if address in connected:
+            continue
+        try:
+            server.connect(address)
+        except ServerError:
+            raise
+        except DeviceError as error:
+            problems[address] = str(error)
+    return problems
+
+
 def find(server: Server) -> tuple[Found, ...]:
     """Everything connected to a server, one entry a physical device, in order of its name.
 
@@ -57,11 +78,8 @@ def find(server: Server) -> tuple[Found, ...]:
         probed = list(pool.map(_probe, phones))
     groups: dict[object, list[_Probed]] = defaultdict(list)
     for each in probed:
-        # The boot tells apart two phones whose maker gave both the same serial.
-        key = (each.device.serial, each.boot) if each.device else each.phone.transport
-        groups[key].append(each)
-    serials = [group[0].device.serial for group in groups.values() if group[0].device]
-    found = (_merge(group, serials) for group in groups.values())
+        groups[_key(each)].append(each)
+    found = (_merge(group, list(groups.values())) for group in groups.values())
     return tuple(sorted(found, key=lambda each: each.device.name if each.device else "~"))
 
 
@@ -75,10 +93,35 @@ def _probe(phone: Phone) -> _Probed:
         return _Probed(phone, problem=str(error))
 
 
-def _merge(group: list[_Probed], serials: list[str]) -> Found:
+def _key(probed: _Probed) -> object:
+    """Equal for transports that are proven to lead to one phone.
+
+    The serial is no proof: some makers gave it to all their phones. The boot is one, and where it
+    may not be read a transport stands alone.
+    """
+    device, transport = probed.device, probed.phone.transport
+    return (device.serial, probed.boot or transport) if device else transport
+
+
+def _merge(group: list[_Probed], groups: Sequence[list[_Probed]]) -> Found:
     transports = tuple(each.phone.transport for each in group)
     best = min(group, key=lambda each: ":" in each.phone.transport.serial)
-    problem = best.problem
-    if best.device and serials.count(best.device.serial) > 1:
-        problem = "it has the same hardware serial as another phone here; connect one of them"
+    twins = [
+        each
+        for other in groups
+        if other is not group
+        for each in other
+        if best.device and each.device and each.device.serial == best.device.serial
+    ]
+    problem = _ambiguous(best, twins) if twins else best.problem
     return Found(best.device, None if problem else best.phone, transports, problem)
+
+
+def _ambiguous(probed: _Probed, twins: Sequence[_Probed]) -> str:
+    others = ", ".join(repr(each.phone.transport.serial) for each in twins)
+    if all(each.boot for each in (probed, *twins)):
+        return f"it has the same hardware serial as another phone here, {others}; connect one"
+    return (
+        f"{probed.phone.transport.serial!r} and {others} have the same hardware serial and do not "
+        "tell whether they are one phone; disconnect all but one"
+    )

@@ -60,6 +60,11 @@ def restore(phone: Phone) -> bool:
     return True
 
 
+def held(phone: Phone) -> bool:
+    """Whether somebody holds the phone at fixed performance, or did and was killed."""
+    return phone.shell(["ls", MARK], deadline=10).code == 0
+
+
 def _begin(phone: Phone) -> int:
     return phone.script(_BEGIN, MARK, owner(os.getpid())).code
 

@@ -6,7 +6,6 @@ are told apart by a token made for each call, which no file and no service can k
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Sequence
 
@@ -48,6 +47,9 @@ for cpu in /sys/devices/system/cpu/cpu[0-9]*; do
     $cpu/cpufreq/cpuinfo_max_freq $cpu/cpufreq/related_cpus $cpu/cpufreq/stats/time_in_state
 done
 """
+
+_SAID = 256 << 10
+"""Characters a phone may say of itself; real ones need a third."""
 
 _END = '\necho "$1 end"\n'
 
@@ -109,13 +111,20 @@ def abort_message(phone: Phone) -> str:
     A program's own last words go there and not to the terminal when Android's libc wrote them.
     """
     log = phone.shell(["logcat", "-d", "-b", "crash", "-t", "200"], 10)
-    found = re.findall(r"Abort message: '(.*)'\s*$", log.stdout, re.MULTILINE)
-    return shown(found[-1]) if found else ""
+    for line in reversed(log.stdout[-_SAID:].splitlines()):
+        _, words, rest = line.strip().partition("Abort message: '")
+        if words and rest.endswith("'"):
+            return shown(rest[:-1])
+    return ""
 
 
 def _sections(phone: Phone, script: str, deadline: float | None) -> dict[str, str]:
     token = f"=={secrets.token_hex(8)}"
     result = phone.script(script, token, deadline=deadline)
+    if len(result.stdout) > _SAID:
+        raise ProgramError(
+            "too_much_output", f"{phone} says more than {_SAID >> 10} KiB of itself; no phone does"
+        )
     sections: dict[str, str] = {}
     for part in result.stdout.split(f"{token} ")[1:]:
         name, _, body = part.partition("\n")

@@ -38,6 +38,14 @@ class Server:
         object.__setattr__(self, "host", host)
         object.__setattr__(self, "port", int(port))
 
+    @classmethod
+    def at(cls, text: str) -> Server:
+        """The server at HOST:PORT, or the usual one for no text; raises InputError."""
+        host, colon, port = text.rpartition(":")
+        if text and not (colon and port.isdecimal()):
+            raise InputError(f"--server {text[:80]!r} is not HOST:PORT, as lab-3:5037")
+        return cls(host, int(port[:9] or 0)) if text else cls()
+
     def transports(self) -> tuple[Transport, ...]:
         """What is connected, in any state: `device`, `offline`, `unauthorized`, ...
 

@@ -60,7 +60,14 @@ class Collection:
         self.order, self.watch = order, watch
         self._stop = threading.Event()
         self._phones: list[Phone] = []
-        self._exports = Exports(order.exports, order.repository, order.commit, order.versions)
+        self._exports = Exports(
+            order.exports,
+            order.repository,
+            order.commit,
+            order.versions,
+            seconds=order.export_deadline,
+            stop=self._stop,
+        )
 
     def run(self, devices: Sequence[tuple[Device, Phone]]) -> tuple[Outcome, ...]:
         """Collect on every device, each in a thread; gives the outcomes of all, in their order.
@@ -182,9 +189,7 @@ class _OnDevice:
                 f"no program for {abis} is in the cache; build one with python -m tools.build, "
                 "or name one with --binary"
             )
-        for each in found:
-            programs.check(each, self.device)
-        return found
+        return programs.fitting(found, self.device)
 
     def _models(self, wanted: Sequence[Variant], found: Sequence[Program]) -> Iterable[Outcome]:
         for model, group in groupby(wanted, key=lambda each: each.model):
@@ -211,7 +216,8 @@ class _OnDevice:
         if not possible:
             return
         self.setting.tell(f"{model}: exporting")
-        exported = self.collection.exports.get(model, [each.recipe for each in possible])
+        recipes = [each.recipe for each in possible]
+        exported = self.collection.exports.get(model, recipes, self.setting.tell)
         for variant in possible:
             artifact = exported.made.get(variant.recipe)
             if artifact is None:

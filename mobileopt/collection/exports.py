@@ -19,7 +19,8 @@ import subprocess
 import tarfile
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,11 +30,21 @@ from filelock import FileLock, Timeout
 
 from mobileopt import artifact, exporter
 from mobileopt.artifact import Artifact
-from mobileopt.errors import ArtifactError, InputError, MobileoptError, OutputError
+from mobileopt.errors import (
+    ArtifactError,
+    InputError,
+    MeasurementError,
+    MobileoptError,
+    OutputError,
+)
 from mobileopt.variant import Recipe
 
 KEPT = 4
 """Commits whose artifacts stay in the cache; one of all models takes about a gigabyte."""
+
+SECONDS = 3600.0
+"""What the export of a model's variants may take, and the wait for another process that exports;
+the slowest of the suite takes some minutes."""
 
 
 @dataclass(frozen=True)
@@ -64,25 +75,40 @@ def resolve(repository: Path, revision: str) -> Commit:
 class Exports:
     """The artifacts of one commit; may be asked by several threads.
 
-    `versions` are those of the packages that decide what an artifact is.
+    `versions` are those of the packages that decide what an artifact is. An export ends after
+    `seconds`, and when `stop` is set.
     """
 
     def __init__(
-        self, cache: Path, repository: Path, commit: Commit, versions: Mapping[str, str]
+        self,
+        cache: Path,
+        repository: Path,
+        commit: Commit,
+        versions: Mapping[str, str],
+        *,
+        seconds: float = SECONDS,
+        stop: threading.Event | None = None,
     ) -> None:
         told = json.dumps(dict(versions), sort_keys=True).encode()
         self.folder = cache / f"{commit.hash}-{hashlib.sha256(told).hexdigest()[:8]}"
         self._repository, self._commit = repository, commit
+        self._seconds, self._stop = seconds, stop or threading.Event()
         self._threads = threading.Lock()
         self._known: dict[str, Exported] = {}
 
-    def get(self, model: str, recipes: Sequence[Recipe]) -> Exported:
+    def get(
+        self,
+        model: str,
+        recipes: Sequence[Recipe],
+        tell: Callable[[str], object] = lambda _: None,
+    ) -> Exported:
         """The artifacts of a model; exports those that are not there yet.
 
-        What the commit does not know yet, a model or a recipe, it refuses. Raises
-        MeasurementError when its export dies, OutputError when the cache cannot be written.
+        What the commit does not know yet, a model or a recipe, it refuses. `tell` hears that
+        another process is waited for. Raises MeasurementError when the export dies, is stopped or
+        takes too long, OutputError when the cache cannot be written or is not let go of.
         """
-        with self._threads, self._locked():
+        with self._threads, self._locked(tell):
             known = self._known.get(model)
             if known is None or not set(recipes) <= {*known.made, *known.refused}:
                 known = self._known[model] = self._get(model, recipes)
@@ -107,7 +133,7 @@ class Exports:
         yet, so each recipe is then asked for on its own."""
         order = exporter.Order(model, recipes, self.folder / "files", checkout=self._source())
         try:
-            told = exporter.export(order)
+            told = exporter.export(order, timeout=self._seconds, stop=self._stop)
         except InputError as error:
             if len(recipes) == 1 or str(error).startswith("unknown model"):
                 return Exported({}, dict.fromkeys(recipes, str(error)))
@@ -116,10 +142,12 @@ class Exports:
                 {recipe: artifact for each in alone for recipe, artifact in each.made.items()},
                 {recipe: why for each in alone for recipe, why in each.refused.items()},
             )
-        return Exported(
-            {each.variant.recipe: each for each in told.made},
-            {Recipe.parse(name): why for name, why in told.refused.items()},
-        )
+        made = {each.variant.recipe: each for each in told.made}
+        refused = {Recipe.parse(name): why for name, why in told.refused.items()}
+        if silent := set(recipes) - {*made, *refused}:
+            names = ", ".join(sorted(map(str, silent)))
+            raise MeasurementError(f"the export of {model} answered, and not for {names}")
+        return Exported(made, refused)
 
     def _read(self, model: str, recipe: Recipe) -> Artifact | None:
         folder = self.folder / "files" / model / str(recipe)
@@ -166,14 +194,42 @@ class Exports:
         return target
 
     @contextlib.contextmanager
-    def _locked(self) -> Any:
+    def _locked(self, tell: Callable[[str], object]) -> Generator[None, None, None]:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.folder / ".lock"):
+            with self._acquired(FileLock(self.folder / ".lock"), tell):
                 os.utime(self.folder)  # used just now
                 yield
         except OSError as error:
             raise OutputError(f"{self.folder} cannot be written: {error}") from error
+
+    @contextlib.contextmanager
+    def _acquired(
+        self, lock: FileLock, tell: Callable[[str], object]
+    ) -> Generator[None, None, None]:
+        ends = time.monotonic() + self._seconds
+        waiting = False
+        while not lock.is_locked:
+            try:
+                lock.acquire(timeout=0.5 if waiting else 0)
+            except Timeout:
+                if not waiting:
+                    tell("waits for another process that exports this commit")
+                waiting = True
+                self._check(ends, lock)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _check(self, ends: float, lock: FileLock) -> None:
+        if self._stop.is_set():
+            raise MeasurementError("the export was stopped")
+        if time.monotonic() > ends:
+            raise OutputError(
+                f"another process has held {lock.lock_file} for {self._seconds:g} s; "
+                "it exports the same commit, or hangs"
+            )
 
 
 def prune(cache: Path, keep: int = KEPT) -> None:

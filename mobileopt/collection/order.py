@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mobileopt.collection import programs
-from mobileopt.collection.exports import Commit
+from mobileopt.collection.exports import SECONDS, Commit
 from mobileopt.collection.programs import Program
 from mobileopt.device import Device
 from mobileopt.run import Plan
@@ -30,9 +30,9 @@ class Order:
     """What to collect, from which commit, and into which store.
 
     `programs` are tried before those of `cached`, which gives the ones for a device. `locks` and
-    `exports` are folders of this computer. `deadline` is in seconds a launch, `patience` what a
-    lost phone gets to come back, `attempts` how often a session is begun. `pin` keeps programs on
-    the fastest cores unless the plan names some.
+    `exports` are folders of this computer. `deadline` is in seconds a launch, `export_deadline`
+    in seconds an export, `patience` what a lost phone gets to come back, `attempts` how often a
+    session is begun. `pin` keeps programs on the fastest cores unless the plan names some.
     """
 
     store: Path
@@ -52,6 +52,7 @@ class Order:
     references: tuple[Variant, ...] = ()
     redo: bool = False
     deadline: float = 300.0
+    export_deadline: float = SECONDS
     patience: float = 60.0
     attempts: int = 2
     entry: Gate = field(default_factory=lambda: thresholds()[0])

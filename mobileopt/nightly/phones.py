@@ -18,7 +18,7 @@ from mobileopt.collection.session import Record, Setting, Subject
 from mobileopt.compare import compare
 from mobileopt.device import Device
 from mobileopt.effort import Look
-from mobileopt.errors import CombinationError, ConnectionLostError, DeviceError, NotReadyError
+from mobileopt.errors import CombinationError, ConnectionLostError, NotReadyError
 from mobileopt.nightly import judgement
 from mobileopt.nightly.config import Confirm, Phones
 from mobileopt.nightly.jobs import Job
@@ -52,7 +52,7 @@ def present(phones: Phones, behind: Server) -> Fleet:
     Network phones that are not connected are connected first. Raises ServerError when no server
     answers.
     """
-    unreachable = _connect(phones.connect, behind)
+    unreachable = fleet.connect(behind, phones.connect).values()
     found = fleet.find(behind)
     serials = phones.serials or tuple(each.device.serial for each in found if each.device)
     usable: dict[str, tuple[Device, Phone]] = {}
@@ -89,19 +89,6 @@ def one(phones: Phones, serial: str) -> tuple[Device, Phone]:
 
 _TRANSPORTS: dict[str, str] = {}
 """How each phone, by hardware serial, was connected when this process saw it last."""
-
-
-def _connect(addresses: Sequence[str], behind: Server) -> list[str]:
-    """Connect those that are not, for connecting again would cut off who measures there."""
-    connected = {each.serial for each in behind.transports() if each.state == "device"}
-    problems: list[str] = []
-    for address in addresses:
-        if address not in connected:
-            try:
-                behind.connect(address)
-            except DeviceError as error:
-                problems.append(str(error))
-    return problems
 
 
 def on_phone(

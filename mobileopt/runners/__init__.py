@@ -7,17 +7,23 @@ A new one is one new file here and one captured output in `tests/data/`; `names(
 from __future__ import annotations
 
 import importlib
+import io
+import math
 import pkgutil
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
 
 from mobileopt.artifact import Input
-from mobileopt.errors import ProgramError, UnknownNameError
+from mobileopt.errors import MeasurementError, ProgramError, UnknownNameError
 from mobileopt.run import Measurement, Plan
 
 SEGMENTATION_FAULT, ABORTED, KILLED = 139, 134, 137
+
+# A pattern is searched without a pause for other threads, so what it is given is bounded.
+_LINE, _SAID = 4096, 256 << 10
+_NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?(?:e[+-]?[0-9]{1,3})?")
 
 
 @dataclass(frozen=True)
@@ -97,11 +103,35 @@ def load(name: str) -> Runner:
     return cast(Runner, importlib.import_module(f"{__name__}.{name}"))
 
 
+def lines(text: str) -> Iterator[str]:
+    """The lines of what a program printed, each cut where no line of a program's own ends.
+
+    >>> list(lines("Main runs.\\n147"))
+    ['Main runs.', '147']
+    """
+    for line in io.StringIO(text):
+        yield line[:_LINE].removesuffix("\n")
+
+
+def number(text: str) -> float:
+    """A number as programs print it: `147`, `94.8776`, `2.97352e+06`.
+
+    Raises MeasurementError for anything else, an infinite one too: it comes from a phone.
+
+    >>> number("2.97352e+06")
+    2973520.0
+    """
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if not math.isfinite(value):
+        raise MeasurementError(f"{text[:40]!r} was printed where a finite number belongs")
+    return value
+
+
 def failure(
     program: str, symptoms: Sequence[Symptom], stdout: str, stderr: str, code: int
 ) -> ProgramError:
     """The named error for a program that failed, by the first symptom in what it printed."""
-    text = f"{stderr}\n{stdout}"
+    text = "\n".join((*lines(stderr[-_SAID:]), *lines(stdout[-_SAID:])))
     shell = SHELL if code in (1, 2, 126, 127) else ()
     for symptom in (*symptoms, *shell):
         found = re.search(symptom.pattern, text, re.MULTILINE)

@@ -8,12 +8,12 @@ are the warm-up. Times of single iterations are printed from version 1.3 on.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from mobileopt.artifact import Input
 from mobileopt.errors import CapabilityError, MeasurementError
 from mobileopt.run import LATENCY, Measurement, Metric, Plan
-from mobileopt.runners import SEGMENTATION_FAULT, Outcome, Symptom, failure
+from mobileopt.runners import SEGMENTATION_FAULT, Outcome, Symptom, failure, lines, number
 
 SUFFIXES = (".pte",)
 NAME = "executor_runner"
@@ -27,17 +27,23 @@ SYMPTOMS = (
         "this build lacks an operator or a kernel of the model",
     ),
     Symptom(r"0x22\b|AccessFailed", "missing_model", "the model cannot be opened on the phone"),
+    Symptom(
+        # a damaged file has no such identifier at all
+        r"Program identifier 'ET\d\d' != expected 'ET\d\d'",
+        "newer_model",
+        "the model is of a format that this build does not read",
+    ),
     Symptom(r"0x23\b|InvalidProgram", "damaged_model", "the model is damaged or of a new format"),
     Symptom(
-        r"0x20\b|Backend .* is not registered|NotFound",
+        r"0x20\b|Backend .{1,80} is not registered|NotFound",
         "missing_backend",
         "this build lacks a backend or a method the model needs",
     ),
 )
 
-_ITERATION = re.compile(r"Iteration (\d+) of (\d+): ([\d.]+(?:e[+-]?\d+)?) ms")
-_LOADED = re.compile(r"Model loaded in ([\d.]+(?:e[+-]?\d+)?) ms")
-_TOTAL = re.compile(r"Model executed successfully (\d+) time\(s\) in ([\d.]+(?:e[+-]?\d+)?) ms")
+_ITERATION = re.compile(r"Iteration (\S{1,40}) of \S{1,40}: (\S{1,40}) ms\b")
+_LOADED = re.compile(r"Model loaded in (\S{1,40}) ms\b")
+_TOTAL = re.compile(r"Model executed successfully (\S{1,40}) time\(s\) in (\S{1,40}) ms\b")
 
 
 def command(program: str, model: str, inputs: Sequence[Input], plan: Plan) -> list[str]:
@@ -62,8 +68,8 @@ def parse(stdout: str, stderr: str, code: int, asked: Plan) -> Outcome:
     Raises ProgramError and MeasurementError as `Runner.parse` says, the latter too for a
     version that prints only the total of several executions.
     """
-    text = f"{stdout}\n{stderr}"
-    total = _TOTAL.search(text)
+    text = [*lines(stdout), *lines(stderr)]
+    total = next(_found(_TOTAL, text), None)
     if code not in (0, SEGMENTATION_FAULT) or (code and not total):
         raise failure(NAME, SYMPTOMS, stdout, stderr, code)
     if not total:
@@ -72,26 +78,39 @@ def parse(stdout: str, stderr: str, code: int, asked: Plan) -> Outcome:
             "EXECUTORCH_ENABLE_LOGGING=ON"
         )
     times = _times(text, total, asked.warmup + asked.iterations)
-    loaded = _LOADED.search(text)
     return Outcome(
         Measurement(LATENCY, times[asked.warmup :], times[: asked.warmup]),
-        Measurement(LOAD_TIME, (float(loaded[1]) / 1e3,)) if loaded else None,
+        _load(text),
         (f"{NAME} crashed after it had finished",) if code else (),
     )
 
 
-def _times(text: str, total: re.Match[str], wanted: int) -> tuple[float, ...]:
-    found = [(int(index), float(ms) / 1e3) for index, _, ms in _ITERATION.findall(text)]
-    if not found and wanted == int(total[1]) == 1:
-        return (float(total[2]) / 1e3,)
-    if not found and int(total[1]) == wanted:
+def _found(pattern: re.Pattern[str], text: Iterable[str]) -> Iterator[re.Match[str]]:
+    return (found for line in text if (found := pattern.search(line)))
+
+
+def _load(text: Iterable[str]) -> Measurement | None:
+    """The time to load the model; None where it is not told, or shorter than its clock shows."""
+    loaded = next(_found(_LOADED, text), None)
+    seconds = number(loaded[1]) / 1e3 if loaded else 0.0
+    return Measurement(LOAD_TIME, (seconds,)) if seconds > 0 else None
+
+
+def _times(text: Sequence[str], total: re.Match[str], wanted: int) -> tuple[float, ...]:
+    executions = number(total[1])
+    found = list(_found(_ITERATION, text))
+    if not found and wanted == executions == 1:
+        return (number(total[2]) / 1e3,)
+    if not found and executions == wanted:
         raise MeasurementError(
             f"this version of {NAME} prints only the total of {wanted} executions; "
             "version 1.3 prints each"
         )
-    indices = [index for index, _ in found]
-    if len(found) != wanted or int(total[1]) != wanted or indices != sorted(set(indices)):
+    indices = [number(each[1]) for each in found]
+    rising = [indices[0] + each for each in range(wanted)] if found else []
+    if not executions == wanted == len(found) or indices != rising:
         raise MeasurementError(
-            f"{NAME} printed {len(found)} times of {total[1]} executions, {wanted} were asked for"
+            f"{NAME} printed {len(found)} times of {total[1]} executions, "
+            f"{wanted} were asked for, each once"
         )
-    return tuple(seconds for _, seconds in found)
+    return tuple(number(each[2]) / 1e3 for each in found)

@@ -8,6 +8,7 @@ tells which. With a useless number of iterations it exits with 0 and an infinite
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Sequence
 from statistics import fmean
@@ -16,7 +17,7 @@ from typing import Any
 from mobileopt.artifact import Input
 from mobileopt.errors import CapabilityError, MeasurementError
 from mobileopt.run import LATENCY, Measurement, Plan
-from mobileopt.runners import SEGMENTATION_FAULT, Outcome, Symptom, failure
+from mobileopt.runners import SEGMENTATION_FAULT, Outcome, Symptom, failure, lines, number
 
 SUFFIXES = (".ptl", ".pt")
 NAME = "speed_benchmark_torch"
@@ -45,6 +46,11 @@ SYMPTOMS = (
         r"bytecode\.pkl: file not found|file bytecode\.pkl",
         "not_lite",
         "a build of the lite interpreter takes only .ptl files",
+    ),
+    Symptom(
+        r"maximum supported version for reading is|Lite Interpreter version number does not match",
+        "newer_model",
+        "the model is of a format that this build does not read",
     ),
     Symptom(
         r"PytorchStreamReader failed|failed finding central directory",
@@ -77,14 +83,14 @@ SYMPTOMS = (
     ),
     Symptom(
         r"The following operation failed in the TorchScript interpreter|"
-        r"Given groups=|mat1 and mat2|Expected .* (?:size|dtype|scalar type)",
+        r"Given groups=|mat1 and mat2|Expected .{1,200} (?:size|dtype|scalar type)",
         "wrong_inputs",
         "the model does not take inputs of these dims or this type",
     ),
 )
 
-_OBSERVED = re.compile(r"PyTorchObserver (\{.*\})")
-_SUMMARY = re.compile(r"Main run finished\. (\w+) per iter: (\S+)\. Iters per second: \S+")
+_OBSERVED = re.compile(r"PyTorchObserver (\{[^][{}]{1,400}\})\s{0,8}$")
+_SUMMARY = re.compile(r"Main run finished\. (\w{1,20}) per iter: (\S{1,40})\. Iters per second: \S")
 
 
 def command(program: str, model: str, inputs: Sequence[Input], plan: Plan) -> list[str]:
@@ -111,7 +117,7 @@ def parse(stdout: str, stderr: str, code: int, asked: Plan) -> Outcome:
     A crash after a complete result, which Vulkan builds are known for, makes it doubtful, not
     void. Raises ProgramError and MeasurementError as `Runner.parse` says.
     """
-    summary = _SUMMARY.search(stdout)
+    summary = next((found for line in lines(stdout) if (found := _SUMMARY.search(line))), None)
     if code not in (0, SEGMENTATION_FAULT) or (code and not summary):
         raise failure(NAME, SYMPTOMS, stdout, stderr, code)
     if not summary or summary[1] not in UNITS:
@@ -143,13 +149,20 @@ def _input_flags(inputs: Sequence[Input]) -> list[str]:
 
 
 def _observed(stdout: str) -> Iterator[float]:
-    for line in _OBSERVED.findall(stdout):
-        try:
-            fields: dict[str, Any] = json.loads(line)
-            if fields["type"] == "NET" and fields["metric"] == "latency":
-                yield float(fields["value"])
-        except (ValueError, KeyError, TypeError):
-            continue  # a garbled line is a missing sample, which the count shows
+    for line in lines(stdout):
+        found = _OBSERVED.search(line)
+        fields = _fields(found[1]) if found else {}
+        if fields.get("type") == "NET" and fields.get("metric") == "latency":
+            yield number(str(fields.get("value")))
+
+
+def _fields(line: str) -> dict[str, Any]:
+    """The fields of a line; none of a garbled one, a missing sample that the count shows."""
+    try:
+        # numbers stay as they are written: the one reader of them is `number`
+        return json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
+    except ValueError:
+        return {}
 
 
 def _doubts(measured: Measurement, summary: re.Match[str], code: int) -> Iterator[str]:
@@ -159,9 +172,9 @@ def _doubts(measured: Measurement, summary: re.Match[str], code: int) -> Iterato
     if scale > 1e-6:
         yield f"this old {NAME} tells times in whole milliseconds"
     try:
-        told = float(summary[2]) * scale
-    except ValueError:
-        told = float("nan")
+        told = number(summary[2]) * scale
+    except MeasurementError:
+        told = math.nan
     # The summary times the whole loop: it may be longer than its parts, never much shorter.
     if not fmean(measured.samples) <= told * 1.02 + scale:
         yield f"{NAME}'s own mean of {summary[2][:20]!r} is less than that of its times"

@@ -66,6 +66,34 @@ def test_two_phones_with_one_serial_are_both_refused(plug, server):
     assert all("same hardware serial" in each.problem for each in found)
 
 
+def test_two_transports_that_may_be_two_phones_are_both_refused_by_name(plug, server):
+    first = plug("0123456789ABCDEF")
+    second = plug("0123456789ABCDEF")
+    for each in (first, second):
+        each.root.remove("proc/sys/kernel/random/boot_id")
+    found = fleet.find(server)
+    assert [each.phone for each in found] == [None, None]
+    for each in found:
+        assert first.adbd.address in each.problem
+        assert second.adbd.address in each.problem
+        assert "do not tell whether they are one phone" in each.problem
+
+
+def test_a_phone_that_does_not_tell_its_boot_is_usable_when_it_is_alone(plug, server):
+    plug("ONE").root.remove("proc/sys/kernel/random/boot_id")
+    plug("TWO").root.remove("proc/sys/kernel/random/boot_id")
+    assert all(each.phone for each in fleet.find(server))
+
+
+def test_what_cannot_be_connected_is_told_and_the_others_are(plug, server):
+    phone = plug()
+    server.client().disconnect(phone.adbd.address)
+    off = f"127.0.0.1:{free_port()}"
+    told = fleet.connect(server, [off, phone.adbd.address])
+    assert list(told) == [off]
+    assert [each.serial for each in server.transports()] == [phone.adbd.address]
+
+
 def test_a_frozen_phone_does_not_keep_the_others_from_being_found(plug, server, monkeypatch):
     monkeypatch.setattr("mobileopt.adb.phone.GRACE", 0.1)
     monkeypatch.setattr("mobileopt.adb.probe.describe.__defaults__", (1.0,))

@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 
 from mobileopt.adb import probe
-from mobileopt.errors import (
-    AbiError,
-)
+from mobileopt.errors import AbiError, ProgramError
 
 pytest_plugins = ["tests.loopback.fixtures"]
 
@@ -45,3 +43,17 @@ def test_the_last_words_of_a_crash_are_read_from_the_phones_log(connected):
 
 def test_a_phone_without_a_crash_has_no_last_words(connected):
     assert probe.abort_message(connected.phone) == ""
+
+
+@pytest.mark.timeout(60)
+def test_last_words_are_found_in_a_flood_of_them(connected):
+    connected.root.write("log", "Abort message: '" * 100_000 + "\nAbort message: 'real'\n")
+    connected.root.tool("logcat", 'cat "$PHONE_ROOT/log"')
+    assert probe.abort_message(connected.phone) == "real"
+
+
+def test_a_phone_that_says_too_much_of_itself_is_a_named_error(connected):
+    connected.root.write("state/dumpsys.battery", "level: 50\n" * 40_000)
+    with pytest.raises(ProgramError, match="256 KiB of itself") as caught:
+        probe.state(connected.phone)
+    assert caught.value.fault == "too_much_output"

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import site_store
+from filelock import FileLock
 
 from mobileopt.collection.exports import Exports, prune, resolve
-from mobileopt.errors import InputError
+from mobileopt.errors import InputError, MeasurementError, OutputError
 from mobileopt.variant import Recipe
 
 ONE, TWO = (Recipe.parse(f"{word}-float-nchw-mobile") for word in ("unfused", "fused"))
@@ -15,12 +18,15 @@ NEW = Recipe.parse("tomorrow-float-nchw-mobile")
 
 # What an old commit's `python -m mobileopt export` does, as far as this side can see.
 EXPORT = """
-import hashlib, json, pathlib, sys
+import hashlib, json, pathlib, sys, time
 argv = sys.argv[2:]
 model, out = argv[-1], pathlib.Path(argv[argv.index("-o") + 1])
 with open({log!r}, "a") as log: log.write(" ".join(argv) + "\\n")
 recipes = [each.partition("=")[2] for each in argv if each.startswith("--recipe=")]
 if model == "unborn": sys.exit("mobileopt: unknown model 'unborn'. Known: mlp")
+if model == "chatty": print("Downloading weights ...", flush=True)
+if model == "slow": time.sleep(60)
+if model == "silent": recipes = ["unfused-float-nhwc-mobile"]
 if any("tomorrow" in each for each in recipes): sys.exit("mobileopt: unknown fusion 'tomorrow'")
 for recipe in recipes:
     if recipe == "unfused-float-nhwc-mobile":
@@ -55,8 +61,9 @@ def lab(tmp_path) -> tuple[Path, Path]:
     return repository, log
 
 
-def exports(lab, tmp_path, revision: str) -> Exports:
-    return Exports(tmp_path / "cache", lab[0], resolve(lab[0], revision), {"torch": "2"})
+def exports(lab, tmp_path, revision: str, **more: Any) -> Exports:
+    commit = resolve(lab[0], revision)
+    return Exports(tmp_path / "cache", lab[0], commit, {"torch": "2"}, **more)
 
 
 def test_each_commit_is_exported_by_its_own_code(lab, tmp_path):
@@ -110,6 +117,51 @@ def test_a_model_the_commit_does_not_know_is_refused_at_once(lab, tmp_path):
     told = exports(lab, tmp_path, "HEAD~1").get("unborn", [ONE, TWO])
     assert set(told.refused) == {ONE, TWO}
     assert len(lab[1].read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        ("chatty", "answered 'Downloading weights"),
+        ("slow", "longer than 0.3 s"),
+        ("silent", f"not for {ONE}"),
+    ],
+)
+def test_a_commit_that_answers_amiss_is_a_measurement_error(lab, tmp_path, model, says):
+    seconds = 0.3 if model == "slow" else 60
+    with pytest.raises(MeasurementError, match=re.escape(says)):
+        exports(lab, tmp_path, "HEAD", seconds=seconds).get(model, [ONE])
+
+
+@pytest.mark.timeout(50)
+def test_an_export_under_way_ends_when_the_collection_is_stopped(lab, tmp_path):
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    with pytest.raises(MeasurementError, match="was stopped"):
+        exports(lab, tmp_path, "HEAD", stop=stop).get("slow", [ONE])
+
+
+@pytest.fixture
+def held(lab, tmp_path):
+    """Another process that exports the same commit, for as long as the test takes."""
+    folder = exports(lab, tmp_path, "HEAD").folder
+    folder.mkdir(parents=True)
+    with FileLock(folder / ".lock", is_singleton=False):
+        yield folder
+
+
+def test_waiting_for_another_process_is_told_and_has_an_end(lab, tmp_path, held):
+    told: list[str] = []
+    with pytest.raises(OutputError, match=re.escape(str(held / ".lock"))):
+        exports(lab, tmp_path, "HEAD", seconds=0.1).get("mlp", [ONE], told.append)
+    assert told == ["waits for another process that exports this commit"]
+
+
+@pytest.mark.timeout(50)
+def test_waiting_for_another_process_ends_when_the_collection_is_stopped(lab, tmp_path, held):
+    stop = threading.Event()
+    with pytest.raises(MeasurementError, match="was stopped"):
+        exports(lab, tmp_path, "HEAD", stop=stop).get("mlp", [ONE], lambda _: stop.set())
 
 
 @pytest.mark.parametrize("revision", ["nothing", "--all", "HEAD; reboot", "$(id)", "../x", ""])

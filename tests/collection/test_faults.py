@@ -173,10 +173,8 @@ CASES = [
     Case(
         "a truncated model", WARMING, knob("fault=truncated"), ("ProgramError.damaged_model",), OWN
     ),
-    Case("a newer model", WARMING, knob("fault=newer"), ("ProgramError.missing_operator",), OWN),
-    Case(
-        "a newer model, later", ROUND, knob("fault=newer"), ("ProgramError.missing_operator",), OWN
-    ),
+    Case("a newer model", WARMING, knob("fault=newer"), ("ProgramError.newer_model",), OWN),
+    Case("a newer model, later", ROUND, knob("fault=newer"), ("ProgramError.newer_model",), OWN),
     Case("a program that hangs", ROUND, knob("fault=slow"), ("ProgramError.timed_out",), OWN),
     Case("garbage", ROUND, knob("fault=garbage"), ("MeasurementError",), OWN),
     Case("inf", WARMING, knob("fault=inf"), ("MeasurementError",), OWN),

@@ -21,7 +21,7 @@ echo "Running warmup runs."
 echo "Main runs."
 case "$fault" in
   truncated) echo "PytorchStreamReader failed reading zip archive: failed finding central directory" >&2; exit 134;;
-  newer) echo "Following ops cannot be found. Check fburl.com/missing_ops: aten::future" >&2; exit 134;;
+  newer) echo "Attempted to read a PyTorch file with version 12, but the maximum supported version for reading is 10." >&2; exit 134;;
   library) echo "error while loading shared libraries: libc10.so: cannot open shared object file" >&2; exit 127;;
   slow) exec sleep 60;;
   few) iter=$((iter - 1));;

@@ -32,6 +32,24 @@ def test_every_status_has_its_name(case):
     assert caught.value.fault == case
 
 
+def test_a_program_of_another_format_is_told_from_a_damaged_one():
+    """Known texts of the runtime; both end in the status of an invalid program."""
+    end = "Loading of method forward failed with status 0x23\nAborted"
+    for identifier, fault in (("ET13", "newer_model"), ("\x00\x17PK", "damaged_model")):
+        said = f"E executorch:program.cpp] Program identifier '{identifier}' != expected 'ET12'"
+        with pytest.raises(ProgramError) as caught:
+            runner.parse("", f"{said}\n{end}", 134, PLAN)
+        assert caught.value.fault == fault
+
+
+def test_a_model_that_loads_faster_than_the_clock_shows_is_measured_all_the_same():
+    stdout, stderr, code = captured(PROGRAM, "success")
+    said = stderr.replace("loaded in 11.764000 ms", "loaded in 0.000000 ms")
+    outcome = runner.parse(stdout, said, code, PLAN)
+    assert len(outcome.latency.samples) == 3
+    assert outcome.load is None
+
+
 def test_a_version_that_prints_only_the_total_is_refused_with_the_remedy():
     with pytest.raises(MeasurementError, match=r"version 1\.3 prints each"):
         runner.parse(*captured(PROGRAM, "total_only"), PLAN)

@@ -54,6 +54,12 @@ def test_its_failures_have_names(stopwatch):
         stopwatch.parse(CAPTURED, "", 0, Plan(3))
 
 
+@pytest.mark.parametrize("told", ["1.2.3", ".", "inf", "nan", "9" * 5000, "1e999", "-1", "\u0661"])
+def test_no_number_that_is_none_is_taken_for_a_time(stopwatch, told):
+    with pytest.raises(MeasurementError):
+        stopwatch.parse(f"run {told} s\nrun 0.01 s\n", "", 0, Plan(2))
+
+
 def test_it_is_collected_with_like_any_other(stopwatch, server, connected, tmp_path):
     path = tmp_path / "program"
     path.write_text(PROGRAM, encoding="utf-8")

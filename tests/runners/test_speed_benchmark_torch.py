@@ -25,8 +25,21 @@ PLAN = Plan(iterations=4, warmup=1, threads=1)
 IMAGE = Input((1, 3, 8, 8), "float32", "contiguous_format")
 FAILED = [case for case in cases(PROGRAM) if not case.startswith(("success", "no_", "too_"))]
 
-# Documented of the upstream binary on phones; nothing here can make it print them.
+# Known texts of the upstream binary on phones; nothing here can make it print them.
 DOCUMENTED = [
+    (
+        "newer_model",
+        134,
+        "uncaught exception of type c10::Error: Attempted to read a PyTorch file with version 12, "
+        "but the maximum supported version for reading is 10. Your PyTorch installation may be too "
+        "old.",
+    ),
+    (
+        "newer_model",
+        134,
+        "Lite Interpreter version number does not match. The model version must be between 3 and 7 "
+        "but the model version is 8",
+    ),
     (
         "missing_operator",
         134,

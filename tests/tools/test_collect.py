@@ -109,6 +109,17 @@ def test_a_model_or_recipe_the_suite_does_not_have_is_refused(run, connected, na
         ("--binary", "/no/such/file"),
         ("--baseline", "what"),
         ("--server", "nonsense"),
+        ("--deadline", "nan"),
+        ("--deadline", "inf"),
+        ("--deadline", "0"),
+        ("--deadline=-1",),
+        ("--deadline", "1e300"),
+        ("--export-deadline", "nan"),
+        ("--export-deadline", "0"),
+        ("--patience", "nan"),
+        ("--patience", "inf"),
+        ("--patience=-1",),
+        ("--connect", "x; reboot"),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_done(run, connected, tmp_path, arguments):
@@ -116,6 +127,32 @@ def test_bad_input_is_one_sentence_and_nothing_is_done(run, connected, tmp_path,
     assert (code, out) == (2, "")
     assert err.startswith("error: ")
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_phone_that_cannot_be_reached_stops_no_other(run, plug, named):
+    off, on = f"127.0.0.1:{free_port()}", plug("ON").adbd.address
+    chosen = ("--device", off, "--device", on) if named else ()
+    code, out, _ = run("--connect", off, "--connect", on, *chosen, "--json")
+    told = json.loads(out)
+    assert code == 1
+    assert [each["status"] for each in told["outcomes"]] == ["stored", "stored"]
+    assert "nobody can be reached" in told["unusable"][off]
+    assert off in run("--list", "--connect", off)[1]
+
+
+def test_when_no_phone_can_be_reached_nothing_is_done_and_each_is_named(run):
+    first, second = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    code, _, err = run("--connect", first, "--connect", second)
+    assert code == 2
+    assert first in err
+    assert second in err
+
+
+def test_a_phone_that_is_connected_already_is_not_cut_off(run, connected, server):
+    before = server.transports()
+    run("--connect", connected.adbd.address, "--list")
+    assert server.transports() == before
 
 
 def test_nothing_connected_is_an_error_of_its_own(run):
