@@ -122,3 +122,12 @@ def test_the_variables_of_a_hook_lead_nowhere_else(code, tmp_path, monkeypatch):
     monkeypatch.delenv("GIT_DIR")
     assert found == tuple(git(code, "rev-list", "--reverse", "HEAD").split())
     assert os.environ.get("GIT_DIR") is None
+
+
+def test_what_is_no_text_comes_as_it_is(code):
+    git(code, "config", "user.name", "Ada")
+    (code / "work.txt").write_bytes(b"\xff\r\n")
+    git(code, "add", "-A")
+    commit(code, "binary", 3)
+    assert commits.git_bytes(code, "show", "HEAD:work.txt").stdout == b"\xff\r\n"
+    assert commits.git(code, "show", "HEAD:work.txt").stdout == "\ufffd\r\n"

@@ -34,7 +34,7 @@ def apply(module, example_inputs):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """main holds this package; `fewer` folds nothing, `slow` six times as long; `same`, `broken`."""
+    """main holds this package; `fewer` folds nothing, `slow` six times, `same` as main."""
     folder = tmp_path_factory.mktemp("code")
     git(folder, "init", "-q", "-b", "main")
     ignored = shutil.ignore_patterns("__pycache__")
