@@ -24,8 +24,9 @@ from mobileopt import accepted, accepted_names, commits, models, recipes
 from mobileopt.accepted import FILE, Accepted
 from mobileopt.errors import InputError, MobileoptError, OutputError, UnknownNameError
 from mobileopt.gate import last_results
-from mobileopt.gate.commits_compared import Question, Told, compare_commits
+from mobileopt.gate.commits_compared import compare_commits
 from mobileopt.gate.finding import NOT_RUN, Result
+from mobileopt.gate.work import Question, Told
 from mobileopt.report import gate as report
 from mobileopt.report import junit, markdown
 from mobileopt.store import Store, files
