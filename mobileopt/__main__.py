@@ -19,6 +19,7 @@ COMMANDS = (
     "inspect",
     "check",
     "export-frame",
+    "verify",
     "init",
 )
 
@@ -32,14 +33,16 @@ _EPILOG = """examples:
   mobileopt init --model mynets:make --input 1,3,224,224
 
 exit codes: 0 done, 1 an answer that a script should stop at (`check`: worse; `tune`: nothing keeps
-the limits), 2 something was wrong and one sentence says what, 130 stopped by Ctrl-C; `check --help`
-has its own
+the limits; `verify`: a damaged store), 2 something was wrong and one sentence says what, 130
+stopped by Ctrl-C; `check --help` has its own
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; every error a person can act on is one sentence on stderr."""
-    arguments = _parser().parse_args(argv)
+    arguments, unknown = _parser().parse_known_args(argv)
+    if unknown:  # said by the command, whose exit code for it may be its own
+        arguments.command.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return arguments.run(arguments)
     except MobileoptError as error:
@@ -68,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add(command)
-        command.set_defaults(run=module.run)
+        command.set_defaults(run=module.run, command=command)
     return parser
 
 

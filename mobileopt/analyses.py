@@ -10,10 +10,8 @@ import hashlib
 import multiprocessing
 import os
 import sys
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,8 @@ import numpy.typing as npt
 from mobileopt import changes
 from mobileopt.changes import ChangePoint, SeriesKey
 from mobileopt.changes._series import Analysis, Results, analyse
+from mobileopt.store import cache as store_cache
+from mobileopt.store import files
 
 Floats = npt.NDArray[np.float64]
 _WORTH_A_PROCESS = 20_000
@@ -79,6 +79,12 @@ class Analyses:
         for done, found in enumerate(_run([(values, min_effect) for _, values in jobs]), 1):
             self._report(done, len(jobs))
             yield jobs[done - 1][0], found
+
+
+def location(store: Path) -> Path:
+    """Where the analyses of a store's series are kept: beside its cache."""
+    where = store_cache.location(store)
+    return where.with_name(f"changes-{where.stem}.npz")
 
 
 def _run(jobs: list[tuple[Floats, float]]) -> Iterator[tuple[Floats, Floats]]:
@@ -152,13 +158,4 @@ def _write(path: Path, content: Mapping[bytes, tuple[Floats, Floats]]) -> None:
         "jumps": np.concatenate([jump for jump, _ in content.values()]),
         "points": np.concatenate([points for _, points in content.values()]),
     }
-    # A folder that cannot be written costs time, not the result.
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                np.savez(file, **arrays)
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+    files.keep(path, lambda file: np.savez(file, **arrays))

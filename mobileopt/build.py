@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -16,10 +15,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from mobileopt import artifact, fidelity, recipes
+from mobileopt import artifact, commits, fidelity, recipes
 from mobileopt import layer_fidelity as layers
 from mobileopt.artifact import SYNTHETIC, Artifact, Input
-from mobileopt.errors import CapabilityError, CombinationError, OutputError
+from mobileopt.errors import CapabilityError, CombinationError, InputError, OutputError
 from mobileopt.layer_fidelity import LayerFidelity
 from mobileopt.network import Network
 from mobileopt.optimizations import convert_channels_last
@@ -208,11 +207,9 @@ def _installed(package: str) -> str:
 
 
 def _commit() -> str | None:
-    here = Path(__file__).parent
-    command = ["git", "-C", str(here), "rev-parse", "HEAD"]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
+        return commits.resolve(Path(__file__).parent, "HEAD")
+    except InputError:
         return None
 
 

@@ -1,7 +1,8 @@
 """The commits of a git repository: their order, what they are called, and checkouts of them.
 
-Every call is git's own program with an argv, never a shell. Raises InputError with one sentence
-for a folder that is no repository and a name that is no commit.
+Every call is git's own program with an argv, never a shell: `git` and `git_bytes` are how the whole
+package runs it. Raises InputError with one sentence for a folder that is no repository and a name
+that is no commit.
 """
 
 from __future__ import annotations
@@ -41,11 +42,50 @@ class Commit:
         return f"{self.short} ({self.subject})"
 
 
+def git(
+    repository: Path,
+    *arguments: str,
+    feed: str | None = None,
+    timeout: float | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run git in a repository, whatever its exit code; `variables` are added to its environment.
+
+    Raises InputError when there is no git, and subprocess.TimeoutExpired after `timeout` seconds.
+    """
+    given = None if feed is None else feed.encode()
+    done = git_bytes(repository, *arguments, feed=given, timeout=timeout, variables=variables)
+    texts = (each.decode(errors="replace") for each in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(done.args, done.returncode, *texts)
+
+
+def git_bytes(
+    repository: Path,
+    *arguments: str,
+    feed: bytes | None = None,
+    timeout: float | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    """As `git`, for what is no text, such as an archive."""
+    kept = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
+    try:
+        return subprocess.run(
+            ["git", "-C", str(repository), *arguments],
+            input=feed,
+            capture_output=True,
+            env=kept | dict(variables or {}),
+            timeout=timeout,
+            check=False,
+        )
+    except OSError as error:
+        raise InputError(f"git cannot be run: {error.strerror}") from error
+
+
 def resolve(repository: Path, name: str) -> str:
     """The full hash of whatever git calls `name`; raises InputError when it is no commit."""
     # --end-of-options: a name that begins with a dash is a name, not an option.
     asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    done = _run(repository, *asked)
+    done = git(repository, *asked)
     if done.returncode:
         _check_repository(repository)
         raise InputError(f"{name!r} is no commit of the repository at {repository}")
@@ -56,9 +96,7 @@ def main_branch(repository: Path) -> str:
     """The branch that others start from: origin/HEAD, main or master, whichever there is."""
     _check_repository(repository)
     for name in _MAIN_BRANCHES:
-        if not _run(
-            repository, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"
-        ).returncode:
+        if not git(repository, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").returncode:
             return name
     raise InputError(
         f"{repository} has no branch origin/HEAD, main or master to compare with; name one "
@@ -68,12 +106,24 @@ def main_branch(repository: Path) -> str:
 
 def merge_base(repository: Path, ours: str, theirs: str) -> str:
     """The commit two names last had in common; raises InputError when there is none."""
-    done = _run(repository, "merge-base", resolve(repository, ours), resolve(repository, theirs))
+    done = git(repository, "merge-base", resolve(repository, ours), resolve(repository, theirs))
     if done.returncode:
-        shallow = _run(repository, "rev-parse", "--is-shallow-repository").stdout.strip() == "true"
-        hint = "; this clone is shallow, fetch all of its history" if shallow else ""
-        raise InputError(f"{ours} and {theirs} have no commit in common{hint}")
+        raise InputError(f"{ours} and {theirs} have no commit in common{_shallow(repository)}")
     return done.stdout.strip()
+
+
+def first_parent(repository: Path, name: str) -> str:
+    """The commit before, on the line of its branch; raises InputError when it is the first."""
+    commit = resolve(repository, name)
+    done = git(repository, "rev-parse", "--verify", "--quiet", f"{commit}^")
+    if done.returncode:
+        raise InputError(f"{name} is the first commit there is{_shallow(repository)}")
+    return done.stdout.strip()
+
+
+def _shallow(repository: Path) -> str:
+    told = git(repository, "rev-parse", "--is-shallow-repository").stdout.strip()
+    return "; this clone is shallow, fetch all of its history" if told == "true" else ""
 
 
 def order(repository: Path, until: str = "HEAD", *, first_parent: bool = False) -> tuple[str, ...]:
@@ -98,7 +148,7 @@ def describe(repository: Path, hashes: Iterable[str]) -> Mapping[str, Commit]:
     if not wanted or not is_repository(repository):
         return {}
     argv = ("log", "--no-walk=unsorted", "--ignore-missing", "--stdin", f"--format={_FIELDS}")
-    lines = _run(repository, *argv, feed="\n".join(wanted)).stdout.split("\n")
+    lines = git(repository, *argv, feed="\n".join(wanted)).stdout.split("\n")
     found = [_commit(line) for line in lines if line.count("\x1f") >= 3]
     return {each.hash: each for each in found}
 
@@ -110,7 +160,7 @@ def uncommitted(repository: Path) -> bool:
 
 def is_repository(folder: Path) -> bool:
     """Whether git finds a repository there."""
-    return folder.is_dir() and _run(folder, "rev-parse", "--git-dir").returncode == 0
+    return folder.is_dir() and git(folder, "rev-parse", "--git-dir").returncode == 0
 
 
 def top(folder: Path) -> Path:
@@ -127,14 +177,14 @@ def checkout(repository: Path, commit: str, folder: Path) -> Iterator[Path]:
     """
     # A checkout of somebody's branch for measuring is no occasion for the repository's hooks.
     add = ("-c", "core.hooksPath=/dev/null", "worktree", "add", "--detach", "--quiet")
-    done = _run(repository, *add, str(folder), resolve(repository, commit))
+    done = git(repository, *add, str(folder), resolve(repository, commit))
     if done.returncode:
         raise OutputError(f"git cannot check out {commit[:8]} at {folder}: {_last(done.stderr)}")
     try:
         yield folder
     finally:
         # Not `prune`: that would forget other worktrees too, such as one on a disk not mounted.
-        _run(repository, "worktree", "remove", "--force", "--force", str(folder))
+        git(repository, "worktree", "remove", "--force", "--force", str(folder))
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -149,29 +199,11 @@ def _check_repository(folder: Path) -> None:
 
 
 def _ask(repository: Path, *arguments: str) -> str:
-    done = _run(repository, *arguments)
+    done = git(repository, *arguments)
     if done.returncode:
         _check_repository(repository)
         raise InputError(f"git {arguments[0]} failed in {repository}: {_last(done.stderr)}")
     return done.stdout
-
-
-def _run(
-    repository: Path, *arguments: str, feed: str | None = None
-) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name not in _MISLEADING}
-    try:
-        return subprocess.run(
-            ["git", "-C", str(repository), *arguments],
-            input=feed,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env=environment,
-            check=False,
-        )
-    except OSError as error:
-        raise InputError(f"git cannot be run: {error.strerror}") from error
 
 
 def _last(text: str) -> str:

@@ -25,6 +25,7 @@ from mobileopt.estimators import (
     FEWEST_GROUPS,
     Groups,
     Interval,
+    Vector,
     group_medians,
     quantile,
     signed_rank_interval,
@@ -128,8 +129,7 @@ def compare(
     pairs = pair(a, b, cpu)
     ratios = pairs.ratios
     groups = None if launches is None else _groups(launches, len(ratios))
-    units = ratios if groups is None else group_medians(ratios, groups)
-    fewest = smallest_sample(level) if groups is None else FEWEST_GROUPS
+    units, fewest = _units(ratios, groups, level)
     against_itself = control and signed_rank_interval(pair(*control).ratios, ALPHA)
     session = judge(pairs, units, margin=margin, control=against_itself)
     interval = _widen(signed_rank_interval(ratios, level, groups), pairs.tick)
@@ -207,6 +207,13 @@ def _groups(launches: Sequence[Hashable], rounds: int) -> Groups:
         raise InputError(f"there are {rounds} rounds but launches for {len(launches)}")
     numbers = {launch: number for number, launch in enumerate(dict.fromkeys(launches))}
     return np.array([numbers[launch] for launch in launches], dtype=np.intp)
+
+
+def _units(ratios: Vector, groups: Groups | None, level: float) -> tuple[Vector, int]:
+    """What is independent of each other, and the fewest of it that give an interval."""
+    if groups is None:
+        return ratios, smallest_sample(level)
+    return group_medians(ratios, groups), FEWEST_GROUPS
 
 
 def _widen(interval: Interval, tick: float) -> Interval:

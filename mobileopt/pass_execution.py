@@ -15,7 +15,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 # Nothing of mobileopt that an old commit may lack, and no torch before the arguments are read.
 
@@ -49,31 +49,33 @@ def _apply(workshop: Any, name: str) -> Apply:
     return lambda: build.apply_pass(workshop, word, module)
 
 
-def _count(model: str, names: Sequence[str]) -> None:
+def _count(model: str, names: Sequence[str], answers: TextIO) -> None:
     workshop = _workshop(model)
     for name in names:
         try:
             result = _apply(workshop, name)()
             changed = len(getattr(result, "changed", ()))
-            _say({"pass": name, "changed": changed, "left": len(getattr(result, "left", ()))})
+            left = len(getattr(result, "left", ()))
+            _say(answers, {"pass": name, "changed": changed, "left": left})
         except Exception as error:
-            _say({"pass": name, "refused": f"{type(error).__name__}: {error}".split("\n")[0]})
+            reason = f"{type(error).__name__}: {error}".split("\n")[0]
+            _say(answers, {"pass": name, "refused": reason})
 
 
-def _serve(model: str, names: Sequence[str]) -> None:
+def _serve(model: str, names: Sequence[str], answers: TextIO) -> None:
     workshop = _workshop(model)
     passes = {name: _apply(workshop, name) for name in names}
     for apply in passes.values():
         apply()  # the first call imports and compiles
         apply()
-    _say({"ready": model, "warmup": [], "converged": True})
+    _say(answers, {"ready": model, "warmup": [], "converged": True})
     for line in sys.stdin:
         request = json.loads(line)
         apply = passes[request["pass"]]
         times = [_timed(apply)]
         while len(times) < request["samples"] or sum(t[0] for t in times) < request["seconds"]:
             times.append(_timed(apply))
-        _say({"wall": [wall for wall, _ in times], "cpu": [cpu for _, cpu in times]})
+        _say(answers, {"wall": [wall for wall, _ in times], "cpu": [cpu for _, cpu in times]})
 
 
 def _timed(apply: Apply) -> tuple[float, float]:
@@ -84,13 +86,17 @@ def _timed(apply: Apply) -> tuple[float, float]:
     return (wall_after - wall) / 1e9, (cpu_after - cpu) / 1e9
 
 
-def _say(message: dict[str, object]) -> None:
-    print(json.dumps(message), flush=True)
+def _say(answers: TextIO, message: dict[str, object]) -> None:
+    print(json.dumps(message), file=answers, flush=True)
+
+
+def _main(first: str, *others: str) -> None:
+    answers, sys.stdout = sys.stdout, sys.stderr  # a commit's pass, or a user's, may print
+    if first == "--count":
+        _count(others[0], others[1:], answers)
+    else:
+        _serve(first, others, answers)
 
 
 if __name__ == "__main__":
-    first, *others = sys.argv[1:]
-    if first == "--count":
-        _count(others[0], others[1:])
-    else:
-        _serve(first, others)
+    _main(*sys.argv[1:])

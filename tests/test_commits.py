@@ -54,6 +54,19 @@ def test_histories_without_a_common_commit_have_no_merge_base(code):
         commits.merge_base(code, "main", "other")
 
 
+def test_the_first_parent_is_the_commit_before_and_the_first_commit_has_none(code):
+    every = git(code, "rev-list", "--reverse", "HEAD").split()
+    assert commits.first_parent(code, "HEAD") == every[1]
+    with pytest.raises(InputError, match="the first commit there is"):
+        commits.first_parent(code, every[0])
+
+
+def test_a_shallow_clone_is_told_to_fetch_the_rest(code, tmp_path):
+    git(tmp_path, "clone", "-q", "--depth", "1", f"file://{code}", "shallow")
+    with pytest.raises(InputError, match="fetch all of its history"):
+        commits.first_parent(tmp_path / "shallow", "HEAD")
+
+
 def test_commits_between_two_are_those_the_second_brought(code):
     every = git(code, "rev-list", "--reverse", "HEAD").split()
     assert commits.order(code) == tuple(every)
@@ -109,3 +122,12 @@ def test_the_variables_of_a_hook_lead_nowhere_else(code, tmp_path, monkeypatch):
     monkeypatch.delenv("GIT_DIR")
     assert found == tuple(git(code, "rev-list", "--reverse", "HEAD").split())
     assert os.environ.get("GIT_DIR") is None
+
+
+def test_what_is_no_text_comes_as_it_is(code):
+    git(code, "config", "user.name", "Ada")
+    (code / "work.txt").write_bytes(b"\xff\r\n")
+    git(code, "add", "-A")
+    commit(code, "binary", 3)
+    assert commits.git_bytes(code, "show", "HEAD:work.txt").stdout == b"\xff\r\n"
+    assert commits.git(code, "show", "HEAD:work.txt").stdout == "\ufffd\r\n"

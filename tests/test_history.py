@@ -161,3 +161,16 @@ def test_filters_take_what_matches_all_of_them(measured):
     assert select(found, model="mobilenet_v2", machine="pixel6", metric=LATENCY) == found
     for other in ({"machine": "a"}, {"model": "mobilenet"}, {"variant": "a"}, {"metric": "a"}):
         assert select(found, **other) == []
+
+
+def test_what_is_measured_today_is_matched_across_machines_whatever_was_measured_before(tmp_path):
+    hashes = repository(tmp_path / "code", 3 * N)
+    results, rest = tmp_path / "results", [None] * N
+    for machine, today in (("host", [*QUIET, *scaled(1.2)]), ("phone", [*QUIET, *QUIET])):
+        old, new = f"{machine}-torch2.11", f"{machine}-torch2.12"
+        for metric in ("a.time_x", "b.time_x", "c.time_x", "d.time_x"):
+            about = {"machine": machine, "metric": metric}
+            store(results, hashes, [*QUIET, *rest, *rest], environment=old, **about)
+            store(results, hashes, [*rest, *today], environment=new, **about)
+    found = collect(Store(results), repository=tmp_path / "code")
+    assert [(each.machine, each.cause) for each in found] == [("host", "machine")] * 4

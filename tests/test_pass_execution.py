@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -10,11 +11,11 @@ PROGRAM = HARNESS / "mobileopt" / "pass_execution.py"
 MODEL = "annotated_conv_bn_relu"
 
 
-def told(*arguments, requests=()):
+def told(*arguments, requests=(), checkout=HARNESS):
     done = subprocess.run(
         [sys.executable, "-P", str(PROGRAM), *arguments],
         input="".join(json.dumps(each) + "\n" for each in requests),
-        env=environment(HARNESS), capture_output=True, text=True, check=False,
+        env=environment(checkout), capture_output=True, text=True, check=False,
     )  # fmt: skip
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -24,6 +25,26 @@ def test_counting_says_what_each_pass_changes_and_why_one_cannot_be_done():
     assert fx == {"pass": "fx", "changed": 1, "left": 0}
     assert nhwc["changed"] == 1
     assert "nonesuch" in unknown["refused"]
+
+
+@pytest.fixture
+def printing(tmp_path):
+    """A checkout whose folding pass prints what it does."""
+    folder = tmp_path / "checkout"
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(HARNESS / "mobileopt", folder / "mobileopt", ignore=ignored)
+    changed = folder / "mobileopt/optimizations/fold_conv_bn/__init__.py"
+    with changed.open("a") as file:
+        file.write("\n_silent = apply\ndef apply(*given):\n    print('folding')\n"
+                   "    return _silent(*given)\n")  # fmt: skip
+    return folder
+
+
+def test_what_a_pass_prints_is_no_answer(printing):
+    assert told("--count", MODEL, "fx", checkout=printing)[0]["changed"] == 1
+    asked = {"samples": 2, "seconds": 0.0, "pass": "fx"}
+    ready, times = told(MODEL, "fx", requests=[asked], checkout=printing)
+    assert (ready["ready"], len(times["wall"])) == (MODEL, 2)
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from rich.text import Text
 
 from benchmarks._suite import CORE_MODELS, QUICK_RECIPES
 from mobileopt.asv_plugin import index
+from mobileopt.commits import git
 from mobileopt.errors import InputError, MeasurementError, MobileoptError
 from mobileopt.report.units import bytes_, decibels, milliseconds
 from tools.publish import publish
@@ -96,12 +97,10 @@ def machine_name(cpu: str, arch: str, cores: str) -> str:
 
 
 def _warn_about_changes(console: Console) -> None:
-    status = ["git", "status", "--porcelain", "--", "mobileopt", "benchmarks"]
-    try:
-        changes = subprocess.run(status, capture_output=True, text=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise InputError("this is no git checkout, and benchmarks belong to commits") from error
-    if changes:
+    changes = git(Path(), "status", "--porcelain", "--", "mobileopt", "benchmarks")
+    if changes.returncode:
+        raise InputError("this is no git checkout, and benchmarks belong to commits")
+    if changes.stdout:
         console.print("Measuring the last commit; the changes in this checkout are not part of it.")
 
 

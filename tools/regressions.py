@@ -15,13 +15,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mobileopt import accepted, commits, history
+from mobileopt import accepted, accepted_names, analyses, commits, history
 from mobileopt.accepted import FILE
-from mobileopt.errors import MobileoptError, OutputError, UnknownNameError
+from mobileopt.analyses import Analyses
+from mobileopt.errors import MobileoptError, UnknownNameError
 from mobileopt.history import Change
 from mobileopt.report import atom, markdown
 from mobileopt.report import changes as report
-from mobileopt.store import Store
+from mobileopt.series import Origin
+from mobileopt.store import Store, files
 
 _EPILOG = """examples:
   python -m tools.regressions                            what is open, the largest first
@@ -90,13 +92,15 @@ def _run(arguments: argparse.Namespace) -> None:
     console = Console(stderr=True)
     root = _root(arguments.repository)
     entries = accepted.read(arguments.accepted or (root or Path()) / FILE)
+    store = Store(arguments.store)
     with console.status(f"reading {arguments.store}"):
-        everything = history.collect(Store(arguments.store), repository=root, accepted=entries)
-        known = Store(arguments.store).series()
-    _check_names(arguments, known)
-    metrics = sorted({each.origin.metric.name for each in known})
-    subjects = sorted({history.subject(each.origin) for each in known})
-    for problem in accepted.problems(entries, metrics, subjects):
+        lines = history.read(store, root)
+        with Analyses(analyses.location(store.path)) as kept:
+            everything = history.judge(lines, repository=root, accepted=entries, analyse_all=kept)
+    _check_names(arguments, list(lines.values))
+    metrics = sorted({each.metric.name for each in lines.values})
+    subjects = sorted({history.subject(each) for each in lines.values})
+    for problem in accepted_names.problems(entries, store, metrics, subjects):
         print(f"regressions: warning: {problem}", file=sys.stderr)
     found = sorted(_chosen(everything, arguments), key=_SORTS[arguments.sort])  # pyright: ignore[reportCallIssue, reportArgumentType] each key compares with its own kind
     _write_files(found, arguments)
@@ -118,8 +122,7 @@ def _root(repository: Path) -> Path | None:
     return None
 
 
-def _check_names(arguments: argparse.Namespace, known: Sequence[history.Series]) -> None:
-    origins = [each.origin for each in known]
+def _check_names(arguments: argparse.Namespace, origins: Sequence[Origin]) -> None:
     subjects = [history.subject(each) for each in origins]
     for what, names in (
         ("machine", [each.device for each in origins]),
@@ -153,10 +156,7 @@ def _write_files(found: Sequence[Change], arguments: argparse.Namespace) -> None
     for name, dump in texts.items():
         if name in (None, "-"):
             continue
-        try:
-            Path(name).write_text(dump(found), encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"{name} cannot be written: {error.strerror}") from error
+        files.replace(Path(name), dump(found))
 
 
 def _day(text: str) -> date:

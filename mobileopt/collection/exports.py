@@ -15,7 +15,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
 import tarfile
 import tempfile
 import threading
@@ -24,12 +23,13 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from mobileopt import artifact, exporter
 from mobileopt.artifact import Artifact
+from mobileopt.commits import git_bytes
 from mobileopt.errors import (
     ArtifactError,
     InputError,
@@ -244,12 +244,9 @@ def prune(cache: Path, keep: int = KEPT) -> None:
 
 
 def _git(repository: Path, *arguments: str) -> bytes:
-    command = ["git", "-C", str(repository), *arguments]
-    try:
-        return subprocess.run(command, capture_output=True, check=True).stdout
-    except OSError as error:
-        raise InputError(f"git cannot be run: {error}") from error
-    except subprocess.CalledProcessError as error:
-        said = cast(bytes, error.stderr).decode(errors="replace").strip().splitlines()
-        reason = said[-1] if said else f"exit code {error.returncode}"
-        raise InputError(f"git says of {repository}: {reason}") from error
+    done = git_bytes(repository, *arguments)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        reason = said[-1] if said else f"exit code {done.returncode}"
+        raise InputError(f"git says of {repository}: {reason}")
+    return done.stdout

@@ -12,6 +12,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -19,20 +20,22 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from mobileopt import accepted, commits, models, recipes
+from mobileopt import accepted, accepted_names, commits, models, recipes
 from mobileopt.accepted import FILE, Accepted
 from mobileopt.errors import InputError, MobileoptError, OutputError, UnknownNameError
 from mobileopt.gate import last_results
-from mobileopt.gate.commits_compared import Question, Told, compare_commits
-from mobileopt.gate.finding import METRICS, NOT_RUN, Result
+from mobileopt.gate.commits_compared import compare_commits
+from mobileopt.gate.finding import NOT_RUN, Result
+from mobileopt.gate.work import Question, Told
 from mobileopt.report import gate as report
 from mobileopt.report import junit, markdown
-from mobileopt.store import Store
+from mobileopt.store import Store, files
 from mobileopt.variant import Recipe
 
 HELP = "the gate of a CI: is this commit worse than its base?"
 EXAMPLES = """examples:
-  mobileopt check                                        HEAD against where it left main
+  mobileopt check                                        HEAD against where it left main;
+                                                         on main, against the commit before it
   mobileopt check --base v1.2 --budget 600
   mobileopt check --models resnet18 --recipes fx-float-nchw-mobile --passes fx
   mobileopt check --models nets:make --input 1,3,64,64 --passes   your own model
@@ -54,13 +57,17 @@ _RECIPES = (
 _PASS_MODELS = ("annotated_conv_bn_relu",)
 _PASSES = ("fx", "fused", "nhwc", "int8_x86")
 _BACKEND_PASSES = ("torchscript", "mobile")
+STORE = "results"
+"""The folder of the store in a repository that has one."""
 _DAYS = 90  # an accepted worsening is looked at again after a quarter
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add this command's arguments."""
     parser.error = partial(_usage, parser)  # pyright: ignore[reportAttributeAccessIssue]
-    parser.add_argument("--base", help="default: where HEAD left origin/HEAD, main or master")
+    parser.add_argument("--base",
+        help="default: where HEAD left origin/HEAD, main or master; on it, the commit before HEAD",
+    )  # fmt: skip
     parser.add_argument("--head", default="HEAD", help="the commit that is judged (HEAD)")
     for name, value, what in (
         ("--budget", 300.0, "seconds for all of it"),
@@ -70,7 +77,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="draws the order within rounds (0)")
     _add_benchmarks(parser)
     parser.add_argument(
-        "--store", type=Path, nargs="?", const=Path("results"), metavar="FOLDER",
+        "--store", type=Path, nargs="?", const=Path(STORE), metavar="FOLDER",
         help="measure nothing: judge the last results of a store (results); weaker",
     )  # fmt: skip
     parser.add_argument("--machine", help="the machine of the store, if it has several")
@@ -115,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         _check_outputs(arguments)
         result, entries = _stored(arguments) if arguments.store else _compared(arguments)
-        _report(arguments, result, accepted.problems(entries, _metrics(result), _subjects(result)))
+        _report(arguments, result, _problems(arguments, entries, result))
     except MobileoptError as error:
         error.exit_code = NOT_RUN
         raise
@@ -125,8 +132,26 @@ def run(arguments: argparse.Namespace) -> int:
 def _compared(arguments: argparse.Namespace) -> tuple[Result, Sequence[Accepted]]:
     repository = commits.top(Path.cwd())
     entries = accepted.read(arguments.accepted or repository / FILE)
+    base, notes = _base(arguments, repository)
     with _progress() as told:
-        return compare_commits(_question(arguments, repository), entries, told), entries
+        result = compare_commits(_question(arguments, repository, base), entries, told)
+    return replace(result, notes=(*notes, *result.notes)), entries
+
+
+def _base(arguments: argparse.Namespace, repository: Path) -> tuple[str, Sequence[str]]:
+    """What to compare with, and what a reader should know about the choice."""
+    if arguments.base:
+        return arguments.base, ()
+    main, head = commits.main_branch(repository), arguments.head
+    base = commits.merge_base(repository, main, head)
+    if base != commits.resolve(repository, head):
+        return base, ()
+    try:
+        parent = commits.first_parent(repository, head)
+    except InputError as error:
+        raise InputError(f"{error}, so it has no base; name one with --base") from error
+    note = f"{head} is part of {main} already, so it is compared with the commit before it."
+    return parent, (note,)
 
 
 def _stored(arguments: argparse.Namespace) -> tuple[Result, Sequence[Accepted]]:
@@ -142,9 +167,7 @@ def _stored(arguments: argparse.Namespace) -> tuple[Result, Sequence[Accepted]]:
     return result, entries
 
 
-def _question(arguments: argparse.Namespace, repository: Path) -> Question:
-    main = arguments.base or commits.main_branch(repository)
-    base = main if arguments.base else commits.merge_base(repository, main, arguments.head)
+def _question(arguments: argparse.Namespace, repository: Path, base: str) -> Question:
     for model in arguments.pass_models:
         if model not in models.names():
             raise UnknownNameError("model", model, models.names())
@@ -171,16 +194,16 @@ def _pass(name: str) -> str:
     return name
 
 
-def _metrics(result: Result) -> list[str]:
-    return [*METRICS, *(each.metric for each in result.findings)]
-
-
-def _subjects(result: Result) -> list[str]:
-    """Every name an accepted entry can mean: of a variant, of a pass, and what was compared."""
-    words = [word.name for word in recipes.WORDS if word.file]
-    every = [str(each) for each in recipes.all_recipes()] + words
-    known = [f"{model}/{name}" for model in models.names() for name in every]
-    return [*known, *(each.subject for each in result.findings)]
+def _problems(
+    arguments: argparse.Namespace, entries: Sequence[Accepted], result: Result
+) -> Sequence[str]:
+    root = commits.top(Path.cwd()) if commits.is_repository(Path.cwd()) else Path()
+    return accepted_names.problems(
+        entries,
+        Store(arguments.store or root / STORE),
+        [each.metric for each in result.findings],
+        [each.subject for each in result.findings],
+    )
 
 
 @contextlib.contextmanager
@@ -217,11 +240,11 @@ def _report(arguments: argparse.Namespace, result: Result, problems: Sequence[st
     for problem in problems:
         print(f"mobileopt: warning: {problem}", file=sys.stderr)
     if arguments.markdown not in (None, "-"):
-        _write(Path(arguments.markdown), markdown.check(result))
+        files.replace(Path(arguments.markdown), markdown.check(result))
     if arguments.junit:
-        _write(arguments.junit, junit.dump(result))
+        files.replace(arguments.junit, junit.dump(result))
     if arguments.summary:
-        _write(Path(os.environ["GITHUB_STEP_SUMMARY"]), markdown.check(result), append=True)
+        _append(Path(os.environ["GITHUB_STEP_SUMMARY"]), markdown.check(result))
     if arguments.accept:
         print(_entries(result))
     elif arguments.json:
@@ -252,9 +275,9 @@ def _upwards(ratio: float) -> float:
     return ratio * (1 + 1e-5)
 
 
-def _write(path: Path, text: str, *, append: bool = False) -> None:
+def _append(path: Path, text: str) -> None:
     try:
-        with path.open("a" if append else "w", encoding="utf-8") as file:
+        with path.open("a", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}") from error

@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mobileopt import exporter, measure, recipes, verdicts
 from mobileopt.artifact import Artifact
-from mobileopt.commands import _model_arguments
+from mobileopt.commands import _model_arguments, _progress
 from mobileopt.conditions import HOST, Memory
 from mobileopt.errors import CapabilityError, CombinationError
 from mobileopt.exporter import Exported, Order
@@ -138,7 +137,7 @@ def _plan(arguments: argparse.Namespace) -> SessionPlan:
 
 
 def _export(order: Order) -> Exported:
-    with _progress() as progress:
+    with _progress.bar() as progress:
         task = progress.add_task(f"exporting {order.model}", total=len(order.recipes))
         return exporter.export(order, on_each=lambda: progress.advance(task))
 
@@ -152,20 +151,15 @@ def _subjects(made: Sequence[Artifact], memories: Sequence[Memory]) -> dict[str,
 
 
 def _session(subjects: Mapping[str, Conditioned], plan: SessionPlan) -> measure.Record:
-    with _progress() as progress:
+    with _progress.bar() as progress:
         task = progress.add_task(f"measuring {len(subjects)} variants", total=plan.total_rounds)
         return measure.session(subjects, plan, on_round=lambda: progress.advance(task))
 
 
 def _counted(subjects: Mapping[str, Conditioned]) -> dict[str, Allocations]:
-    with _progress() as progress:
+    with _progress.bar() as progress:
         task = progress.add_task("counting allocations", total=len(subjects))
         return measure.allocations(subjects, on_each=lambda: progress.advance(task))
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
 
 
 def _print(found: Verdicts, arguments: argparse.Namespace) -> None:

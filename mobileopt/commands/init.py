@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from mobileopt import recipes, reference, scaffold
 from mobileopt.commands import _model_arguments
+from mobileopt.commits import git
 from mobileopt.errors import InputError
 from mobileopt.scaffold import Project
 from mobileopt.suite import Model, Suite
@@ -97,22 +97,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _repository(folder: Path) -> Path:
-    top = _git(folder, "rev-parse", "--show-toplevel")
-    if top is None:
+    top = git(folder, "rev-parse", "--show-toplevel")
+    if top.returncode:
         raise InputError(f"{folder} is in no git repository, and benchmarks belong to commits")
-    if _git(folder, "rev-parse", "--verify", "--quiet", "HEAD") is None:
+    root = Path(top.stdout.rstrip("\n"))
+    if git(folder, "rev-parse", "--verify", "--quiet", "HEAD").returncode:
         raise InputError(
-            f"the repository {top} has no commit yet, and benchmarks belong to commits"
+            f"the repository {root} has no commit yet, and benchmarks belong to commits"
         )
-    return Path(top)
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    command = ["git", "-C", str(folder), *arguments]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
+    return root
 
 
 def _model(said: argparse.Namespace) -> Model:
@@ -148,7 +141,7 @@ def _tried(said: argparse.Namespace, folder: Path) -> list[str]:
 
 
 def _warn_uncommitted(file: Path) -> None:
-    if _git(file.parent, "status", "--porcelain", "--ignored", "--", file.name):
+    if git(file.parent, "status", "--porcelain", "--ignored", "--", file.name).stdout:
         print(
             f"mobileopt: warning: {file.name} is not committed as it is now; asv measures commits",
             file=sys.stderr,

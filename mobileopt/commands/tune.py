@@ -21,11 +21,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from mobileopt import artifact, exporter, recipes, reference
 from mobileopt.artifact import MANIFEST, Artifact
-from mobileopt.commands import _model_arguments
+from mobileopt.commands import _model_arguments, _progress
 from mobileopt.errors import InputError, MeasurementError
 from mobileopt.exporter import Exported, Order
 from mobileopt.measure import SessionPlan
@@ -182,7 +182,7 @@ def _exported(arguments: argparse.Namespace, wanted: Sequence[Recipe], out: Path
         return Exported(tuple(_found(arguments.artifacts / _name(arguments), wanted)), {})
     made: list[Artifact] = []
     refused: dict[str, str] = {}
-    with _progress() as progress:
+    with _progress.bar() as progress:
         task = progress.add_task(f"exporting {arguments.model}", total=len(wanted))
         for start in range(0, len(wanted), _EXPORTS):
             part = wanted[start : start + _EXPORTS]
@@ -228,7 +228,7 @@ def _race(
     deadline = math.inf if arguments.budget is None else start + arguments.budget
     plan = SessionPlan(rounds=arguments.rounds, samples=arguments.samples, seed=arguments.seed)
     race = Race(tuning.kept, tuning.rules)
-    with _progress() as progress:
+    with _progress.bar() as progress:
         task = progress.add_task("")
         track = Track(
             folders,
@@ -250,11 +250,6 @@ def _tell(race: Race, plan: SessionPlan, progress: Progress) -> None:
     left = (race.rules.launches - len(race.heats)) * len(ask.batches) * plan.rounds if ask else 0
     text = f"launch {len(race.heats) + 1}: {len(race.running)} of {len(race.candidates)} variants"
     progress.update(task.id, description=text, total=task.completed + left)
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
 
 
 def _save(race: Race, arguments: argparse.Namespace) -> None:

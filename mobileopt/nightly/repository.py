@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
-from mobileopt.errors import InputError
+from mobileopt.commits import git
 
 _FETCH_SECONDS = 300
 
@@ -18,21 +17,16 @@ def fetch(repository: Path, remote: str) -> str:
     """
     if not remote:
         return ""
-    command = ["git", "-C", str(repository), "fetch", "--quiet", "--end-of-options", remote]
+    asked = ("fetch", "--quiet", "--end-of-options", remote)
     # Nobody is there at night to type a password.
     unattended = {
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_SSH_COMMAND": "ssh -oBatchMode=yes",
     }
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", check=False,
-            timeout=_FETCH_SECONDS, env=os.environ | unattended,
-        )  # fmt: skip
+        done = git(repository, *asked, timeout=_FETCH_SECONDS, variables=unattended)
     except subprocess.TimeoutExpired:
         return f"{remote} could not be fetched within {_FETCH_SECONDS} s"
-    except OSError as error:
-        raise InputError(f"git cannot be run: {error.strerror}") from error
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         return f"{remote} could not be fetched: {last}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mobileopt.commits import git
 from mobileopt.errors import StoreError
 
 _TAGS = "%(refname:strip=2)%00%(*objectname)%00%(objectname)"
@@ -55,7 +55,7 @@ def read(repository: Path, branches: Sequence[str]) -> Commits:
     """The commits of a git repository; raises StoreError for what git cannot read."""
     numbers: dict[str, int] = {}
     dates: dict[str, int] = {}
-    log = _git(repository, "log", "--all", "--date-order", "--reverse", "--format=%H %at")
+    log = _ask(repository, "log", "--all", "--date-order", "--reverse", "--format=%H %at")
     for number, line in enumerate(log.splitlines()):
         commit, _, seconds = line.partition(" ")
         numbers[commit] = number
@@ -65,7 +65,7 @@ def read(repository: Path, branches: Sequence[str]) -> Commits:
         dates,
         _tags(repository, numbers),
         {
-            name: _git(repository, "rev-list", "--first-parent", name, "--").split()
+            name: _ask(repository, "rev-list", "--first-parent", name, "--").split()
             for name in branches
         },
     )
@@ -73,7 +73,7 @@ def read(repository: Path, branches: Sequence[str]) -> Commits:
 
 def _tags(repository: Path, known: dict[str, int]) -> dict[str, str]:
     tags: dict[str, str] = {}
-    listed = _git(repository, "for-each-ref", "refs/tags", "--sort=taggerdate", f"--format={_TAGS}")
+    listed = _ask(repository, "for-each-ref", "refs/tags", "--sort=taggerdate", f"--format={_TAGS}")
     for line in listed.splitlines():
         name, peeled, plain = line.split("\0")
         commit = peeled or plain
@@ -83,12 +83,8 @@ def _tags(repository: Path, known: dict[str, int]) -> dict[str, str]:
     return tags
 
 
-def _git(repository: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(repository), *arguments]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError as error:
-        raise StoreError(f"git cannot be run: {error}") from error
+def _ask(repository: Path, *arguments: str) -> str:
+    done = git(repository, *arguments)
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise StoreError(f"git cannot read {repository}: {said[0]}")

@@ -7,17 +7,14 @@ kept by the file's identity, so that a publish reads what is new.
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mobileopt.store import files
-from mobileopt.store.store import SIDECAR
+from mobileopt.store.layout import SIDECAR
 
 _SCHEMA = 1
 
@@ -110,13 +107,5 @@ def _load(where: Path) -> dict[str, Any]:
 
 
 def _save(where: Path, current: Mapping[str, Any]) -> None:
-    # A folder that cannot be written costs time, not the result.
-    with suppress(OSError):
-        where.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=where.parent)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump({"schema": _SCHEMA, "files": current}, file)
-            Path(name).replace(where)
-        finally:
-            Path(name).unlink(missing_ok=True)
+    text = json.dumps({"schema": _SCHEMA, "files": current})
+    files.keep(where, lambda file: file.write(text.encode()))

@@ -14,7 +14,7 @@ from typing import Any
 
 from asv.plugins.git import Git
 
-from mobileopt import accepted
+from mobileopt import accepted, analyses
 from mobileopt.errors import InputError, StoreError
 from mobileopt.publishing import commits, doubts, graphs
 from mobileopt.publishing.commits import Commits
@@ -22,7 +22,7 @@ from mobileopt.publishing.detection import Branch, Detected, detect
 from mobileopt.publishing.doubts import Doubt
 from mobileopt.publishing.graphs import Graph, Place
 from mobileopt.store import cache, files
-from mobileopt.store.store import MACHINE
+from mobileopt.store.layout import MACHINE
 from mobileopt.store.table import Table
 
 
@@ -81,10 +81,9 @@ class Publication:
 
     def detect(self, report: Callable[[int, int], None] | None = None) -> Detected:
         """Find the changes now, with a report of the progress."""
-        where = cache.location(self.root)
         repository = Path(self.repo._path)
         self.__dict__["detected"] = detect(
-            where.with_name(f"changes-{where.stem}.npz"),
+            analyses.location(self.root),
             [self._branch(name) for name in self.commits.branches],
             self.benchmarks,
             accepted.read(repository / accepted.FILE),

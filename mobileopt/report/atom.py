@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import NAMESPACE_URL, uuid5
@@ -10,10 +9,9 @@ from xml.etree.ElementTree import Element, SubElement, indent, register_namespac
 
 from mobileopt.history import Change
 from mobileopt.report import changes as rows
+from mobileopt.report import xml
 
 NAMESPACE = "http://www.w3.org/2005/Atom"
-# XML 1.0 has no way to write these characters, not even escaped.
-_IMPOSSIBLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def dump(changes: Sequence[Change], title: str = "mobileopt: changes", home: str = "") -> str:
@@ -29,7 +27,7 @@ def dump(changes: Sequence[Change], title: str = "mobileopt: changes", home: str
     _add(feed, "updated", newest.isoformat())
     SubElement(_add(feed, "author"), _tag("name")).text = "mobileopt"
     if home:
-        _add(feed, "link").set("href", _text(home))
+        _add(feed, "link").set("href", xml.text(home))
     for change in sorted(changes, key=lambda each: each.date, reverse=True):
         _entry(feed, change)
     indent(feed)
@@ -42,20 +40,16 @@ def _entry(feed: Element, change: Change) -> None:
     _add(entry, "id", change.identity)
     _add(entry, "updated", change.date.isoformat())
     for term in (change.direction, change.state, change.machine):
-        _add(entry, "category").set("term", _text(term))
+        _add(entry, "category").set("term", xml.text(term))
     told = zip(rows.HEADINGS, rows.cells(change), strict=True)
     _add(entry, "content", "\n".join(f"{heading}: {text}" for heading, text in told))
 
 
 def _add(parent: Element, name: str, text: str | None = None) -> Element:
     made = SubElement(parent, _tag(name))
-    made.text = None if text is None else _text(text)
+    made.text = None if text is None else xml.text(text)
     return made
 
 
 def _tag(name: str) -> str:
     return f"{{{NAMESPACE}}}{name}"
-
-
-def _text(value: str) -> str:
-    return _IMPOSSIBLE.sub("?", value)

@@ -111,8 +111,9 @@ def _interval(change: Change) -> str:
 
 def _commits(change: Change) -> str:
     told = str(change.commit or change.first_after[:8])
-    among = f", the last of {len(change.span)} not told apart" if len(change.span) > 1 else ""
-    return f"{change.date.date()} {told}{among}"
+    if len(change.span) > 1:
+        told = f"{change.span[0][:8]} to {told}, one of {len(change.span)} commits"
+    return f"{change.date.date()} {told}"
 
 
 def _finite(value: float) -> float | None:

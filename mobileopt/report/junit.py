@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from mobileopt.gate.finding import Finding, Result
+from mobileopt.report import xml
 from mobileopt.report.gate import cells, in_order
-
-# XML 1.0 has no way to write these characters, not even escaped.
-_IMPOSSIBLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def dump(result: Result) -> str:
@@ -24,17 +21,17 @@ def dump(result: Result) -> str:
     for finding in findings:
         _case(suite, finding)
     for name, reason in result.skipped.items():
-        case = SubElement(suite, "testcase", classname="not compared", name=_text(name))
-        SubElement(case, "skipped", message=_text(reason))
+        case = SubElement(suite, "testcase", classname="not compared", name=xml.text(name))
+        SubElement(case, "skipped", message=xml.text(reason))
     indent(suite)
     return tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 
 def _case(suite: Element, finding: Finding) -> None:
     case = SubElement(
-        suite, "testcase", classname=_text(finding.metric), name=_text(finding.subject)
+        suite, "testcase", classname=xml.text(finding.metric), name=xml.text(finding.subject)
     )
-    told = _text(", ".join(cells(finding)[2:]))
+    told = xml.text(", ".join(cells(finding)[2:]))
     if finding.outcome == "worse":
         SubElement(case, "failure", message=told, type="worse").text = told
     elif finding.outcome == "unclear":
@@ -45,7 +42,3 @@ def _case(suite: Element, finding: Finding) -> None:
 
 def _count(result: Result) -> int:
     return len(result.findings) + len(result.skipped)
-
-
-def _text(value: str) -> str:
-    return _IMPOSSIBLE.sub("?", value)

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from mobileopt.conditions import HARNESS, HOST, Memory, environment
 from mobileopt.errors import MeasurementError, ProcessDiedError
@@ -83,6 +83,17 @@ def command(*folders: Path) -> list[str]:
     return [sys.executable, "-m", "mobileopt.execution", *(str(each.resolve()) for each in folders)]
 
 
+def answer(name: str, line: str) -> dict[str, Any]:
+    """What a program said in one line; raises MeasurementError for anything but a JSON object."""
+    try:
+        told: Any = json.loads(line)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        raise MeasurementError(f"{name} said {line.strip()[:60]!r} where its answer was expected")
+    return cast(dict[str, Any], told)
+
+
 def together(name: str, folders: Sequence[Path]) -> list[Program]:
     """A program for each artifact, all of them served by one process: one import of torch.
 
@@ -144,7 +155,8 @@ class Worker:
         """Time consecutive forward passes, at least `count` in at least `seconds`.
 
         `ask` says which benchmark, where the process serves several. Raises ProcessDiedError
-        when the process dies on the way, MeasurementError when it falls silent.
+        when the process dies on the way, MeasurementError when it falls silent or says something
+        that is no answer.
         """
         told = self._answer({"samples": count, "seconds": seconds} | ask)
         faults = float(told.get("page_faults", 0))  # a program need not count them
@@ -178,7 +190,7 @@ class Worker:
         line = self._process.stdout.readline()
         if not line:
             raise self._died()
-        return json.loads(line)
+        return answer(self._name, line)
 
     def _died(self) -> ProcessDiedError:
         code = self._process.wait()

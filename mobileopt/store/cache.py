@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mobileopt.store import files, table
-from mobileopt.store.store import MACHINE, result_files
+from mobileopt.store.layout import MACHINE, result_files
 from mobileopt.store.table import Builder, Table
 
 SCHEMA = 2
@@ -102,13 +101,4 @@ def _write(path: Path, content: Table) -> None:
         "samples": content.samples,
         "json": np.frombuffer(json.dumps(texts).encode(), np.uint8),
     }
-    # A folder that cannot be written costs time, not the result.
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                np.savez(file, **arrays)  # pyright: ignore[reportArgumentType] - arrays only
-            Path(name).replace(path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+    files.keep(path, lambda file: np.savez(file, **arrays))  # pyright: ignore[reportArgumentType] - arrays only

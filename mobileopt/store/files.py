@@ -13,10 +13,10 @@ import stat
 import tempfile
 import time
 import warnings
-from collections.abc import Collection, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 import orjson
 from filelock import FileLock, Timeout
@@ -28,6 +28,7 @@ TEMPORARY = ".tmp"
 _SAVING = ".save-"
 LOCK_TIMEOUT = 120.0
 """Seconds to wait for a writer; a save takes milliseconds, so this is a stuck one."""
+_ABANDONED = 3600.0
 
 Json = dict[str, Any]
 
@@ -59,6 +60,7 @@ def locked(folder: Path) -> Generator[None]:
     except OSError as error:
         raise StoreError(f"{folder} cannot be locked for writing: {error}") from error
     try:
+        # Only the holder of the lock writes here: what is half written has lost its writer.
         _remove_leftovers(folder)
         yield
     finally:
@@ -71,21 +73,39 @@ def replace(path: Path, text: str) -> None:
     Raises StoreError, with the old file untouched, when it cannot be written.
     """
     try:
-        descriptor, name = tempfile.mkstemp(TEMPORARY, _SAVING, path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(file.fileno(), _mode(path))
-                file.write(text.encode())
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, path)  # noqa: PTH105 - the name is a string, not a Path
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(name)  # noqa: PTH108
-            raise
-        _sync_folder(path.parent)
+        _replace(path, lambda file: file.write(text.encode()), durable=True)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def keep(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file of a cache, which any number of processes may write, whole or not at all.
+
+    A folder that cannot be written costs time, not the result. What killed processes left there
+    goes once it is an hour old.
+    """
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path.parent, older=time.time() - _ABANDONED)
+        _replace(path, write, durable=False)
+
+
+def _replace(path: Path, write: Callable[[IO[bytes]], object], *, durable: bool) -> None:
+    descriptor, name = tempfile.mkstemp(TEMPORARY, _SAVING, path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), _mode(path))
+            write(file)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        os.replace(name, path)  # noqa: PTH105 - the name is a string, not a Path
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name)  # noqa: PTH108
+        raise
+    if durable:
+        _sync_folder(path.parent)
 
 
 def append_lines(path: Path, records: list[Json]) -> None:
@@ -126,15 +146,21 @@ def read_lines(path: Path, containing: Collection[str] = ("",)) -> list[Json]:
     for number, line in enumerate(text.split("\n"), 1):
         if not line or not any(text in line for text in containing):
             continue
-        try:
-            record: Any = json.loads(line)
-        except ValueError:
-            record = None
-        if isinstance(record, dict):
-            records.append(cast(Json, record))
-        else:
+        record = parse_line(line)
+        if record is None:
             warn(f"{path}:{number} is not a whole record and was skipped")
+        else:
+            records.append(record)
     return records
+
+
+def parse_line(line: str) -> Json | None:
+    """The record of one line of a file of JSON lines; None when it is torn."""
+    try:
+        record: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return cast(Json, record) if isinstance(record, dict) else None
 
 
 def read_json(path: Path) -> Json:
@@ -186,10 +212,11 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _remove_leftovers(folder: Path) -> None:
-    # Only the holder of the lock writes here: what is still half written has lost its writer.
+def _remove_leftovers(folder: Path, older: float = math.inf) -> None:
     for path in folder.glob(f"{_SAVING}*{TEMPORARY}"):
-        path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < older:
+                path.unlink()
 
 
 def strict(value: Any) -> Any:

@@ -22,9 +22,8 @@ import numpy as np
 import pandas as pd
 
 from mobileopt.errors import StoreError
-from mobileopt.store import cache, files
+from mobileopt.store import cache, registry
 from mobileopt.store.entry import natural
-from mobileopt.store.store import BENCHMARKS
 from mobileopt.store.table import Array, Table
 
 STATUSES = ("measured", "skipped", "failed")
@@ -43,7 +42,7 @@ def read(root: Path, *, samples: bool = False) -> pd.DataFrame:
     if not root.is_dir():
         raise StoreError(f"{root} is not a folder of results")
     table = cache.load(root, cache.paths(root))
-    listed = _benchmarks(root)
+    listed = registry.read(root)
     columns = _file_columns(table) | _row_columns(table, listed)
     measures = _measures(table)
     machine = {name: columns.pop(name) for name in MACHINE_TEXTS}
@@ -58,17 +57,6 @@ def read(root: Path, *, samples: bool = False) -> pd.DataFrame:
         positions = rank[table.rows["file"]][table.row_of_cell]
         frame = frame.iloc[np.argsort(positions, kind="stable")].reset_index(drop=True)
     return frame
-
-
-def _benchmarks(root: Path) -> dict[str, Mapping[str, Any]]:
-    try:
-        stored = files.read_json(root / BENCHMARKS)
-    except FileNotFoundError:
-        return {}
-    except StoreError as error:
-        files.warn(f"{error}; units and the names of parameters are unknown")
-        return {}
-    return {name: value for name, value in stored.items() if isinstance(value, dict)}
 
 
 def _file_columns(table: Table) -> dict[str, Any]:

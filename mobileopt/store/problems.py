@@ -12,7 +12,7 @@ from typing import Any, cast
 from mobileopt.errors import StoreError
 from mobileopt.store import documents, files, names
 from mobileopt.store.files import DamagedFileError, Json
-from mobileopt.store.store import BENCHMARKS, MACHINE, result_files
+from mobileopt.store.layout import BENCHMARKS, MACHINE, SIDECAR, result_files
 
 _PREFIX = re.compile(r"([0-9a-f]{8})-.+\.json")
 
@@ -34,6 +34,8 @@ class Kind(StrEnum):
     """A row's lists are not as long as the product of its parameters."""
     HIDDEN = "hidden"
     """Results of a benchmark, or a version of it, that benchmarks.json does not list."""
+    TORN = "torn"
+    """A line of a side-car that a crash has cut off: one record is lost."""
     QUARANTINED = "quarantined"
     """A damaged file that was moved aside and still waits for somebody."""
 
@@ -70,8 +72,21 @@ def _problems(root: Path) -> Iterator[Problem]:
             if document is not None:
                 yield from _result_problems(path, document, versions)
                 yield from _collisions(path, document, commits)
+        for path in folder.glob(f"*{SIDECAR}"):
+            yield from _torn_lines(path)
         for path in folder.glob("*.damaged-*"):
             yield Problem(path, Kind.QUARANTINED, "was moved aside; restore or delete it")
+
+
+def _torn_lines(path: Path) -> Iterator[Problem]:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        yield Problem(path, Kind.DAMAGED, f"cannot be read: {error.strerror}")
+        return
+    for number, line in enumerate(text.split("\n"), 1):
+        if line and files.parse_line(line) is None:
+            yield Problem(path, Kind.TORN, f"line {number} is not a whole record; delete it")
 
 
 def _versions(listed: Json) -> dict[str, Any]:

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from mobileopt.errors import StoreError
-from mobileopt.store import documents, files, merge, names
+from mobileopt.store import (
+    asv_failures,
+    documents,
+    files,
+    merge,
+    names,
+    registry,
+    result_file,
+)
 from mobileopt.store.asv_format import file_name, serialize, to_document
-from mobileopt.store.documents import API_VERSION, Document, Row
-from mobileopt.store.entry import Benchmark, Entry
-from mobileopt.store.files import DamagedFileError, Json
+from mobileopt.store.documents import Document
+from mobileopt.store.entry import Entry
+from mobileopt.store.files import Json
+from mobileopt.store.layout import (
+    BENCHMARKS,
+    EXTERNAL,
+    MACHINE,
+    MACHINE_VERSION,
+    SIDECAR,
+    result_files,
+    sidecar,
+    write_versioned,
+)
 
 if TYPE_CHECKING:
     import pandas as pd  # pyright: ignore[reportMissingTypeStubs] - it ships none
 
     from mobileopt.series import Series
     from mobileopt.store.problems import Problem
-
-MACHINE = "machine.json"
-BENCHMARKS = "benchmarks.json"
-MACHINE_VERSION = 1
-BENCHMARKS_VERSION = 2
-SIDECAR = ".jsonl"
-EXTERNAL = "external"
-"""Marks a benchmark the store registered itself: a discovery of asv's does not drop it."""
 
 
 class Store:
@@ -52,34 +61,38 @@ class Store:
         StoreWarning. Raises StoreError if another commit with the same first 8 digits is
         stored, or if the folder cannot be locked or written; nothing is then half written.
         """
-        self._register({entry.benchmark.name: entry.benchmark for entry in entries}.values())
+        listed = {
+            each.benchmark.name: each.benchmark.to_asv() | {EXTERNAL: True} for each in entries
+        }
+        registry.add(self.path, listed)
         changed = 0
         for machine, group in _grouped(entries, _machine_of):
             with self._locked(machine) as folder:
                 fields = _machine_fields(folder, group[0].machine)
                 for name, batch in _grouped(group, _file_of):
                     document = _combined(to_document(entry, fields) for entry in batch)
-                    changed += merge_into(folder / name, document)
-                    _record(folder / name, [entry.to_record() for entry in batch])
+                    changed += result_file.merge_into(folder / name, document)
+                    result_file.record(folder / name, [entry.to_record() for entry in batch])
         return changed
 
     def merge(self, other: Store | str | Path) -> int:
         """Merge another store, such as a staged run, into this one; returns the files changed.
 
         The other store is left as it is: merging it again changes nothing. Its machines and
-        benchmarks are taken over where this store has none of their name.
+        benchmarks are taken over where this store has none of their name. Raises StoreError
+        naming the files that are damaged or cannot be stored, once all others are merged.
         """
         source = other if isinstance(other, Store) else Store(other)
-        self._take_benchmarks(source)
+        refused: list[StoreError] = []
+        with _collecting(refused):
+            self._take_benchmarks(source)
         changed = 0
         for folder in source.machines():
-            machine = files.read_json(folder / MACHINE)
-            with self._locked(folder.name) as target:
-                _machine_fields(target, machine)
-                for path in result_files(folder):
-                    document = documents.parse(files.read_json(path))
-                    changed += merge_into(target / path.name, document)
-                    _record(target / path.name, files.read_lines(sidecar(path)))
+            with _collecting(refused):
+                changed += self._merge_machine(folder, refused)
+        if refused:
+            more = f", and {len(refused) - 1} more like this" if len(refused) > 1 else ""
+            raise StoreError(f"{source.path} was merged all but this: {refused[0]}{more}")
         return changed
 
     def frame(self, *, samples: bool = False) -> pd.DataFrame:
@@ -96,6 +109,10 @@ class Store:
         from mobileopt.store.histories import histories
 
         return histories(self.frame(samples=samples), order)
+
+    def benchmarks(self) -> Mapping[str, Json]:
+        """What `benchmarks.json` says of each benchmark; none where it is missing or damaged."""
+        return registry.read(self.path)
 
     def verify(self) -> list[Problem]:
         """Everything wrong with the store, in the order of its files; empty when all is well."""
@@ -122,33 +139,30 @@ class Store:
         """Merge what asv is about to save: an `asv.results.Results`.
 
         `base` is the file it was read from, `removed` are benchmarks taken out of it since,
-        with the `started_at` they had.
+        with the `started_at` they had. Why a benchmark failed, which asv forgets, goes to the
+        side-car.
         """
         machine = names.check_machine(Path(results._filename).parent.name)
         names.check_environment(results.env_name)
         names.check_commit(results.commit_hash)
         document = documents.parse(serialize(results))
-        if base is not None:
-            document = merge.restamp(document, documents.parse(base))
+        before = None if base is None else documents.parse(base)
+        failures = list(asv_failures.records(results, document, before))
+        if before is not None:
+            document = merge.restamp(document, before)
         with self._locked(machine) as folder:
             name = file_name(results.commit_hash, results.env_name)
-            merge_into(folder / name, document, removed)
+            result_file.merge_into(folder / name, document, removed)
+            result_file.record(folder / name, failures)
 
     def save_machine(self, fields: Mapping[str, Any]) -> None:
         """Write a machine's fields, replacing what is there."""
         with self._locked(str(fields["machine"])) as folder:
-            _write_versioned(folder / MACHINE, fields, MACHINE_VERSION)
+            write_versioned(folder / MACHINE, fields, MACHINE_VERSION)
 
     def save_benchmarks(self, discovered: Mapping[str, Json]) -> None:
         """Write what asv discovered, keeping the benchmarks the store registered itself."""
-        with files.locked(self.path):
-            stored = _read_or_quarantine(self.path / BENCHMARKS) or {}
-            kept = {
-                name: value
-                for name, value in stored.items()
-                if EXTERNAL in _object(value) and name not in discovered
-            }
-            _write_versioned(self.path / BENCHMARKS, kept | dict(discovered), BENCHMARKS_VERSION)
+        registry.save(self.path, discovered)
 
     def prepare(self, machine: str, commit: str, environment: str) -> Json | None:
         """A result file's JSON if there is one; moves a damaged one out of asv's way.
@@ -159,9 +173,26 @@ class Store:
         if not path.parent.is_dir():
             return None
         with self._locked(machine):
-            stored = _read_or_quarantine(path)
-            _check_commit(path, commit, stored)
+            stored = result_file.read_or_quarantine(path)
+            result_file.check_commit(path, commit, stored)
             return stored
+
+    def _take_benchmarks(self, source: Store) -> None:
+        if (source.path / BENCHMARKS).is_file():
+            found = files.read_json(source.path / BENCHMARKS)
+            registry.add(
+                self.path, {name: value for name, value in found.items() if name != "version"}
+            )
+
+    def _merge_machine(self, folder: Path, refused: list[StoreError]) -> int:
+        changed = 0
+        machine = files.read_json(folder / MACHINE)
+        with self._locked(folder.name) as target:
+            _machine_fields(target, machine)
+            for path in result_files(folder):
+                with _collecting(refused):
+                    changed += _take(path, target / path.name)
+        return changed
 
     @contextmanager
     def _locked(self, machine: str) -> Generator[Path]:
@@ -171,55 +202,25 @@ class Store:
         with files.locked(folder):
             yield folder
 
-    def _register(self, benchmarks: Iterable[Benchmark]) -> None:
-        self._add_benchmarks({each.name: each.to_asv() | {EXTERNAL: True} for each in benchmarks})
 
-    def _take_benchmarks(self, source: Store) -> None:
-        path = source.path / BENCHMARKS
-        if path.is_file():
-            found = files.read_json(path)
-            self._add_benchmarks(
-                {name: value for name, value in found.items() if name != "version"}
-            )
-
-    def _add_benchmarks(self, wanted: Mapping[str, Json]) -> None:
-        path = self.path / BENCHMARKS
-        with suppress(FileNotFoundError, DamagedFileError):
-            if not _news(files.read_json(path), wanted):
-                return
-        with files.locked(self.path):
-            stored = _read_or_quarantine(path) or {}
-            _write_versioned(path, stored | _news(stored, wanted), BENCHMARKS_VERSION)
+@contextmanager
+def _collecting(refused: list[StoreError]) -> Generator[None]:
+    """Set aside why one thing was not stored, so that the others are."""
+    try:
+        yield
+    except StoreError as error:
+        refused.append(error)
 
 
-def result_files(folder: Path) -> list[Path]:
-    """The result files of a machine's folder, in order of name."""
-    return sorted(path for path in folder.glob("*.json") if path.name != MACHINE)
-
-
-def sidecar(path: Path) -> Path:
-    """Where the runs behind a result file are recorded: its name with `.jsonl`."""
-    return path.with_suffix(SIDECAR)
-
-
-def merge_into(path: Path, document: Document, removed: Mapping[str, int] | None = None) -> bool:
-    """Merge a document into a file under the caller's lock; returns whether it changed.
-
-    Rows of another benchmark version that have to make room go to the side-car first.
-    """
-    stored = _read_or_quarantine(path)
-    _check_commit(path, document.header["commit_hash"], stored)
-    if stored is None:
-        merged = merge.Merged(document)
-    else:
-        merged = merge.merge(merge.without(documents.parse(stored), removed or {}), document)
-    out = documents.dump(merged.document)
-    if stored is not None and documents.canonical(out) == documents.canonical(stored):
-        return False
-    records = [_replaced_record(name, row) for name, row in merged.replaced.items()]
-    files.append_lines(sidecar(path), _unrecorded(path, records))
-    files.replace(path, json.dumps(out))
-    return True
+def _take(path: Path, target: Path) -> bool:
+    """Merge one file of another store and its side-car; whether that changed the target."""
+    try:
+        document = documents.parse(files.read_json(path))
+    except documents.FormatError as error:
+        raise StoreError(f"{path} is {error}") from error
+    changed = result_file.merge_into(target, document)
+    result_file.record(target, files.read_lines(sidecar(path)))
+    return changed
 
 
 def _combined(documents: Iterable[Document]) -> Document:
@@ -246,119 +247,12 @@ def _grouped(
 
 def _machine_fields(folder: Path, fields: Mapping[str, Any]) -> dict[str, str]:
     """The machine's stored fields; writes the given ones if there are none."""
-    stored = _read_or_quarantine(folder / MACHINE)
+    stored = result_file.read_or_quarantine(folder / MACHINE)
     if stored is None:
         stored = dict(fields)
-        _write_versioned(folder / MACHINE, stored, MACHINE_VERSION)
+        write_versioned(folder / MACHINE, stored, MACHINE_VERSION)
     if stored.get("machine") != folder.name:
         raise StoreError(
             f"{folder / MACHINE} is of machine {stored.get('machine')!r}, not of its folder's"
         )
     return {key: value for key, value in stored.items() if key != "version"}
-
-
-def _write_versioned(path: Path, content: Mapping[str, Any], version: int) -> None:
-    # asv's own layout of these two files, so that rewriting one shows no difference in git.
-    text = json.dumps(dict(content) | {"version": version}, indent=4, sort_keys=True)
-    files.replace(path, text)
-
-
-def _news(stored: Json, wanted: Mapping[str, Json]) -> Json:
-    """The wanted benchmarks that are not stored, or stored by us with fewer parameters."""
-    news: Json = {}
-    for name, benchmark in wanted.items():
-        old = stored.get(name)
-        if old is None:
-            news[name] = benchmark
-        elif EXTERNAL in _object(old) and EXTERNAL in benchmark:
-            extended = benchmark | {"params": _extended(old, benchmark)}
-            if extended != old:
-                news[name] = extended
-    return news
-
-
-def _object(value: Any) -> Json:
-    return cast(Json, value) if isinstance(value, dict) else {}
-
-
-def _extended(old: Json, new: Json) -> list[list[str]]:
-    """The parameters of a benchmark registered again: append-only within one version."""
-    try:
-        before = documents.parse_axes(old.get("params"))
-    except documents.MisfitError:
-        return new["params"]
-    after: list[list[str]] = new["params"]
-    if old.get("version") != new["version"] or len(before) != len(after):
-        return after
-    return [list(dict.fromkeys((*one, *two))) for one, two in zip(before, after, strict=True)]
-
-
-def _read_or_quarantine(path: Path) -> Json | None:
-    """A file's JSON, or None if there is none or it was damaged. The caller holds the lock."""
-    try:
-        stored = files.read_json(path)
-        if path.name not in (MACHINE, BENCHMARKS):
-            _check_version(path, stored)
-            documents.check(stored)
-    except FileNotFoundError:
-        return None
-    except (DamagedFileError, documents.FormatError) as error:
-        files.quarantine(path, str(error))
-        return None
-    return stored
-
-
-def _check_version(path: Path, stored: Json) -> None:
-    # A newer asv's file is not damaged: it must neither be moved nor written over.
-    version = stored.get("version")
-    if isinstance(version, int) and version != API_VERSION:
-        hint = "run `asv update`" if version < API_VERSION else "update mobileopt"
-        raise StoreError(f"{path} is of format {version}, {API_VERSION} is written; {hint}")
-
-
-def _check_commit(path: Path, commit: str, stored: Json | None) -> None:
-    """Raise StoreError if the machine holds another commit under the same 8 digits."""
-    others = [stored] if stored is not None else _siblings(path)
-    for other in others:
-        if other.get("commit_hash") != commit:
-            raise StoreError(
-                f"commit {commit} cannot be stored: {path.parent} already holds "
-                f"{other.get('commit_hash')}, whose first 8 digits, all that asv files a "
-                "commit by, are the same"
-            )
-
-
-def _siblings(path: Path) -> Iterator[Json]:
-    for sibling in path.parent.glob(f"{path.name[:8]}-*.json"):
-        try:
-            yield files.read_json(sibling)
-        except (FileNotFoundError, DamagedFileError):
-            continue
-
-
-def _record(path: Path, records: list[Json]) -> None:
-    files.append_lines(sidecar(path), _unrecorded(path, records))
-
-
-def _unrecorded(path: Path, records: list[Json]) -> list[Json]:
-    """The records the side-car does not hold yet, each once."""
-    if not records:
-        return []
-    # A side-car grows with every run: only the lines that could be one of these are parsed.
-    texts = {json.dumps(record.get("run", record.get("kind"))) for record in records}
-    stored = {_identity(record) for record in files.read_lines(sidecar(path), texts)}
-    fresh = {_identity(record): record for record in records}
-    return [record for key, record in fresh.items() if key not in stored]
-
-
-def _identity(record: Json) -> str:
-    if record.get("kind") != "run":
-        return documents.canonical(files.strict(record))
-    keys = ("run", "benchmark", "version", "combination")
-    return documents.canonical([record.get(key) for key in keys])
-
-
-def _replaced_record(name: str, row: Row | list[Any]) -> Json:
-    values = documents.dump_row(row)[0] if isinstance(row, Row) else row
-    columns = dict(zip(documents.COLUMNS, values, strict=False))
-    return {"kind": "replaced", "benchmark": name, "row": columns}

@@ -29,6 +29,8 @@ FLAGS = [
 ]
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 DOUBTED = ("resnet18", "fx-float-nchw-eager")
+INVALID_LAST = ("resnet18", "fx-float-nhwc-mobile")
+INVALID_FIRST = ("resnet18", site_store.LATE)
 AXE = vendor.Package(
     name="axe-core",
     version="4.14.1",
@@ -102,6 +104,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> site_store.Project:
     project = site_store.build(tmp_path_factory.mktemp("project") / "lab")
     site_store.doubt(project, 3, DOUBTED, "suspect", ["throttled", "41 °C"])
     site_store.doubt(project, 4, DOUBTED, "invalid", [f"screen on {HOSTILE}"])
+    site_store.doubt(project, 5, INVALID_LAST, "invalid", ["too hot"])
+    site_store.doubt(project, 0, INVALID_FIRST, "invalid", ["charging"])
     return _published(project)
 
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page
 from site_store import REGRESSED
 
-from browser.conftest import DOUBTED, HOSTILE, Visit
+from browser.conftest import DOUBTED, HOSTILE, INVALID_FIRST, INVALID_LAST, Visit
 from browser.look import SCREENS, violations
 
 pytestmark = pytest.mark.browser
@@ -51,6 +51,54 @@ def test_a_suspect_result_is_hollow_and_an_invalid_one_crossed(visit: Visit):
     assert page.locator("circle.mo-suspect").count() == 1
     assert page.locator("svg path.mo-invalid").count() == 1
     assert "suspect" in page.locator(".mo-body .mo-legend").inner_text()
+
+
+def crossed(page: Page) -> tuple[float, list[float]]:
+    """Where the only cross is, and the results, from the left of the screen."""
+
+    def middle(element) -> float:
+        box = element.bounding_box()
+        return box["x"] + box["width"] / 2
+
+    results = [middle(each) for each in page.locator("circle.mo-result").all()]
+    return middle(page.locator("svg path.mo-invalid")), results
+
+
+def test_an_invalid_run_newer_than_every_result_is_crossed_at_the_end(visit: Visit):
+    page = visit.series(query("latency.time_forward", *INVALID_LAST))
+    cross, results = crossed(page)
+    assert len(results) == 5
+    assert cross == pytest.approx(results[-1], abs=1)
+    assert "invalid on 2026-01-06: too hot" in readout(page)
+
+
+def test_an_invalid_run_older_than_every_result_is_crossed_at_the_beginning(visit: Visit):
+    page = visit.series(query("latency.time_forward", *INVALID_FIRST))
+    cross, results = crossed(page)
+    assert len(results) == 5
+    assert cross == pytest.approx(results[0], abs=1)
+    page.get_by_label("Result", exact=True).press("Home")
+    assert "invalid on 2026-01-01: charging" in readout(page)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("machine=bench-01", "machine=scrapped", "machine scrapped"),
+        (DOUBTED[1], "fused-float-nchw-gone", "recipe fused-float-nchw-gone"),
+        ("time_forward", "time_backward", "benchmark latency.time_backward"),
+    ],
+)
+def test_an_address_of_what_is_gone_says_that_another_series_is_shown(
+    visit: Visit, old: str, new: str, said: str
+):
+    page = visit.series(LATENCY.replace(old, new))
+    told = page.locator("#series-display [role=status]").inner_text()
+    assert told == f"Not here, or not any more: {said}; another series is shown."
+
+
+def test_an_address_of_what_is_there_says_nothing_of_the_kind(visit: Visit):
+    assert visit.series(LATENCY).locator("#series-display [role=status]").count() == 0
 
 
 def test_the_reasons_of_a_doubt_are_read_out_as_text(visit: Visit):

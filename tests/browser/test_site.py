@@ -139,6 +139,14 @@ def test_axe_finds_nothing_serious_on_asvs_own_pages(visit: Visit, axe: str, rou
     assert violations(page.evaluate("axe.run()"), {"serious", "critical"}) == []
 
 
+@ALL_SCREENS
+@pytest.mark.parametrize("route", [*PAGES, f"#latency.time_forward?{SERIES}"])
+def test_no_page_sticks_out_of_the_screen(visit: Visit, route: str):
+    page = visit.open(route)
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+
+
 def test_asvs_buttons_work_by_the_keyboard(visit: Visit):
     page = visit.open(f"#latency.time_forward?{SERIES}")
     page.wait_for_selector("#main-graph canvas")

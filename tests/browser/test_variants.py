@@ -40,6 +40,18 @@ def test_bars_stand_fastest_first_with_the_ratio_the_samples_say(visit: Visit):
     assert clear == sorted(clear, key=SPEEDS.__getitem__, reverse=True)
 
 
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("?machine=scrapped", "machine scrapped; another machine is shown."),
+        ("?machine=bench-01&model=vgg11", "model vgg11; all models are shown."),
+    ],
+)
+def test_an_address_of_what_is_gone_says_what_is_shown_instead(visit: Visit, query: str, said: str):
+    told = visit.variants(query).locator("#variants-display [role=status]").all_inner_texts()
+    assert told == [f"Not here, or not any more: {said}"]
+
+
 def test_an_interval_on_both_sides_of_one_is_called_unclear(visit: Visit):
     page = visit.variants()
     (line,) = [

@@ -16,6 +16,15 @@ CHOSEN = ["--models", MODEL, "--recipes", RECIPE, "--passes", "fx"]
 EXACT = [*CHOSEN, "--no-timing", "--budget", "500"]
 PASSES_ALONE = ["--recipes", "--passes", "fx"]
 PASS = "mobileopt/optimizations/fold_conv_bn/__init__.py"
+FOLDS_SLOWLY = """
+
+_once = apply
+
+def apply(module, example_inputs):
+    for _ in range(6):
+        result = _once(module, example_inputs)
+    return result
+"""
 FOLDS_NOTHING = """
 
 def apply(module, example_inputs):
@@ -25,7 +34,7 @@ def apply(module, example_inputs):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """main holds this package; `fewer` folds nothing, `same` and `broken` are what they say."""
+    """main holds this package; `fewer` folds nothing, `slow` six times, `same` as main."""
     folder = tmp_path_factory.mktemp("code")
     git(folder, "init", "-q", "-b", "main")
     ignored = shutil.ignore_patterns("__pycache__")
@@ -34,6 +43,7 @@ def folder(tmp_path_factory):
     commit(folder, "all of it")
     for name, text in (
         ("fewer", FOLDS_NOTHING),
+        ("slow", FOLDS_SLOWLY),
         ("same", "\n# a comment\n"),
         ("broken", "\n1 +\n"),
     ):
@@ -150,11 +160,49 @@ def test_input_that_cannot_be_used_is_one_sentence_and_exit_code_3(check, argume
     assert told.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["--budget", "0"], ["--threshold", "x"]])
-def test_a_wrong_value_of_an_option_exits_with_3_as_well(check, arguments):
+@pytest.mark.parametrize(
+    "arguments", [["--budget", "0"], ["--threshold", "x"], ["--bugdet", "60"], ["--quick"]]
+)
+def test_a_mistyped_option_and_a_wrong_value_of_one_exit_with_3_as_well(check, arguments):
     with pytest.raises(SystemExit) as ended:
         check("same", *arguments)
     assert ended.value.code == 3
+
+
+NOTHING = ["--recipes", "--passes", "--no-timing", "--json"]
+
+
+@pytest.fixture
+def line(tmp_path, monkeypatch):
+    """A repository whose branch main is two commits and a merge; gives its commits."""
+    git(tmp_path, "init", "-q", "-b", "main")
+    hashes = [commit(tmp_path, "one"), commit(tmp_path, "two")]
+    git(tmp_path, "checkout", "-q", "-b", "side", hashes[0])
+    commit(tmp_path, "aside")
+    git(tmp_path, "checkout", "-q", "main")
+    git(tmp_path, "merge", "-q", "--no-ff", "-m", "merge", "side")
+    monkeypatch.chdir(tmp_path)
+    return [*hashes, git(tmp_path, "rev-parse", "HEAD")]
+
+
+def test_on_the_main_branch_itself_a_commit_is_compared_with_the_one_before_and_says_so(
+    line, capsys
+):
+    main(["check", *NOTHING])
+    document = json.loads(capsys.readouterr().out)
+    assert (document["base"], document["head"]) == (line[1], line[2])
+    assert "HEAD is part of main already" in document["notes"][0]
+
+
+def test_a_base_that_was_named_is_taken_though_it_is_the_head(line, capsys):
+    main(["check", "--base", "main", *NOTHING])
+    document = json.loads(capsys.readouterr().out)
+    assert document["base"] == document["head"] == line[2]
+
+
+def test_the_first_commit_of_all_has_no_base_and_exits_with_3(line, capsys):
+    assert main(["check", "--head", line[0], *NOTHING]) == 3
+    assert "is the first commit there is, so it has no base" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_no_repository_exits_with_3(tmp_path, monkeypatch, capsys):
@@ -174,6 +222,17 @@ def test_a_check_with_timing_measures_artifacts_and_passes_of_both_commits(check
     assert code in (0, 2)  # how much fits into the time is the machine's to say
     assert set(timed) <= {"latency.time_forward", "passes.time_apply"}
     assert all(0.5 < each["ratio"] < 2 for each in timed.values() if each["ratio"] is not None)
+
+
+@pytest.mark.slow
+def test_a_branch_whose_pass_takes_several_times_as_long_is_worse_and_named(check):
+    chosen = [*PASSES_ALONE, "--pass-models", MODEL, "--budget", "240"]
+    code, told = check("slow", *chosen, "--json")
+    document = json.loads(told.out)
+    assert code == 1, document
+    [worse] = [each for each in document["findings"] if each["outcome"] == "worse"]
+    assert (worse["metric"], worse["subject"]) == ("passes.time_apply", f"{MODEL}/fx")
+    assert document["sentence"].startswith(f"passes.time_apply of {MODEL}/fx is +")
 
 
 def test_the_last_results_of_a_store_are_judged_without_measuring(folder, check, tmp_path):

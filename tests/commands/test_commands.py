@@ -1,11 +1,9 @@
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
+from interrupting import interrupted
 
 from mobileopt.__main__ import COMMANDS, main
 from mobileopt.artifact import Delegation
@@ -115,27 +113,13 @@ def test_compare_refuses_a_count_that_is_none(option, capsys):
 
 
 def test_ctrl_c_in_a_session_prints_what_was_finished_and_exits_with_130():
-    command = [sys.executable, "-m", "mobileopt", "compare", "mlp", "--json", "--rounds", "1000",
-               "--variants", "unfused-float-nchw-mobile"]  # fmt: skip
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    code, out, errors = interrupted(
+        "compare", "mlp", "--json", "--rounds", "1000", "--variants", "unfused-float-nchw-mobile"
     )
-    while len(_pinned_children(process.pid)) < 2:  # both are, when the first round begins
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.1)
-    time.sleep(3)  # rounds of a tenth of a second; the thousandth is minutes away
-    os.killpg(process.pid, signal.SIGINT)
-    out, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
+    assert code == 130, errors
     document = json.loads(out)
     assert document["interrupted"]
     assert 0 < len(document["launches"]) < 4000
-
-
-def _pinned_children(pid):
-    command = ["pgrep", "-f", "-P", str(pid), "execution"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
-    return [each for each in found if len(os.sched_getaffinity(int(each))) == 1]
 
 
 def test_export_says_what_was_delegated_and_names_what_was_not():

@@ -1,12 +1,10 @@
 import argparse
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
+from interrupting import interrupted
 
 from mobileopt import recipes
 from mobileopt.__main__ import main
@@ -130,24 +128,10 @@ def test_what_is_no_size_is_refused(text):
 
 
 def test_ctrl_c_while_measuring_prints_what_is_known_and_exits_with_130(tmp_path):
-    command = [sys.executable, "-m", "mobileopt", "tune", "mlp", *SMALL[:6], "--json", "--rounds",
-               "1000", "--backend", "eager", "torchscript",
-               "--save-session", str(tmp_path / "session.json")]  # fmt: skip
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    while len(_pinned_children(process.pid)) < 2:  # both are, when the first round begins
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.1)
-    time.sleep(3)  # rounds of a tenth of a second; the thousandth is minutes away
-    os.killpg(process.pid, signal.SIGINT)
-    out, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
+    code, out, errors = interrupted(
+        "tune", "mlp", *SMALL[:6], "--json", "--rounds", "1000", "--backend", "eager",
+        "torchscript", "--save-session", str(tmp_path / "session.json"),
+    )  # fmt: skip
+    assert code == 130, errors
     assert json.loads(out)["end"] == "interrupted"
     assert recording.read(tmp_path / "session.json").seconds > 0
-
-
-def _pinned_children(pid):
-    command = ["pgrep", "-f", "-P", str(pid), "execution"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
-    return [each for each in found if len(os.sched_getaffinity(int(each))) == 1]

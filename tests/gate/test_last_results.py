@@ -82,14 +82,54 @@ def test_what_never_varied_is_judged_exactly(judged, last, outcome):
     assert only(found).outcome == outcome
 
 
+def test_equal_results_before_are_needed_to_judge_exactly(judged):
+    finding = only(judged([1000.0, 1000.0, 1001.0], metric="size.track_artifact", unit="bytes"))
+    assert finding.outcome == "unclear"
+    assert "8 are needed, or 3 equal ones" in finding.reason
+
+
+def test_a_time_is_never_judged_exactly(judged):
+    assert only(judged([0.1, 0.1001])).outcome == "unclear"
+    assert only(judged([*[0.1] * 12, 0.1001])).outcome == "ok"
+
+
 def test_an_error_that_was_nothing_is_shown_as_nothing(judged):
-    found = only(judged([0.0, 0.0, 0.02], metric="fidelity.track_noise", unit="ratio"))
+    found = only(judged([0.0, 0.0, 0.0, 0.02], metric="fidelity.track_noise", unit="ratio"))
     assert (found.outcome, found.base, found.head) == ("worse", 0.0, 0.02)
 
 
 def test_an_accepted_worsening_passes(judged):
     entry = Accepted(LATENCY, "*", 1.2, "a larger head", date(2999, 1, 1), machine="pixel6")
     assert judged([*LEVEL, 0.11], accepted=[entry]).exit_code == 0
+
+
+def of_commit(name):
+    return Accepted(LATENCY, "*", 1.3, "a larger head", date(2999, 1, 1), commit=name[:8])
+
+
+def test_a_worsening_accepted_of_the_commit_that_brought_it_passes_at_later_ones(judged, code):
+    values = [*LEVEL, *LEVEL, 0.12, 0.1201, 0.1199]
+    assert judged(values, accepted=[of_commit(code[1][2 * N])]).exit_code == 0
+    assert judged(values, accepted=[of_commit(code[1][2 * N + 2])]).exit_code == 1
+
+
+def test_a_worsening_may_be_that_of_a_commit_nobody_measured(judged, code):
+    values = [*LEVEL, None, 0.11]
+    assert judged(values, accepted=[of_commit(code[1][N])]).exit_code == 0
+    assert judged(values, accepted=[of_commit(code[1][N - 1])]).exit_code == 1
+
+
+def test_a_machine_that_moved_alone_and_as_a_whole_cannot_tell(code, tmp_path):
+    folder, hashes = code
+    for metric in ("a.time_x", "b.time_x", "c.time_x", "d.time_x"):
+        for machine, factor in (("pixel6", 1.2), ("pixel8", 1.0)):
+            values = [*LEVEL, *LEVEL, *(factor * each for each in LEVEL[:4])]
+            made = store(
+                tmp_path / "results", hashes[: len(values)], values, machine=machine, metric=metric
+            )
+    result = last_results.judge(made, folder, machine="pixel6")
+    assert [each.outcome for each in result.findings] == ["unclear"] * 4
+    assert "the machine changed" in result.findings[0].reason
 
 
 def test_what_the_newest_commit_did_not_measure_is_named(judged, code, tmp_path):

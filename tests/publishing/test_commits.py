@@ -22,6 +22,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> site_store.Project:
     return project
 
 
+def test_a_hook_of_another_repository_does_not_mislead_it(
+    project: site_store.Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    expected = commits.read(project.folder, ["main"])
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    assert commits.read(project.folder, ["main"]) == expected
+
+
 def test_commits_are_numbered_as_asv_numbers_them(project: site_store.Project):
     found = commits.read(project.folder, ["main"])
     asv = Git(str(project.folder), "")

@@ -87,3 +87,11 @@ def test_a_process_that_says_nothing_is_hung_after_a_while():
     program = host.Program("a program", ("sleep", "60"))
     with Worker(program, patience=0.1) as worker, pytest.raises(MeasurementError, match="nothing"):
         worker.wait()
+
+
+@pytest.mark.parametrize("said", ["folding ...", "7", "{'ready': 1}"])
+def test_a_process_that_says_what_is_no_answer_is_a_measurement_error_with_what_it_said(said):
+    program = host.Program("a program", ("echo", said))
+    with Worker(program) as worker, pytest.raises(MeasurementError, match="a program said") as told:
+        worker.wait()
+    assert said in str(told.value)

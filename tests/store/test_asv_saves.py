@@ -42,6 +42,21 @@ def track_broken():
         raise RuntimeError("broken")
     return 9.0
 track_broken.version = "1"
+
+def track_some(model):
+    print("looking for", model)
+    if model == "b" and "DEVICE" not in os.environ:
+        raise ValueError("no model b")
+    return 5.0
+track_some.params = ["a", "b"]
+track_some.param_names = ["model"]
+track_some.version = "1"
+
+def track_killed():
+    if "DEVICE" not in os.environ:
+        os._exit(7)
+    return 1.0
+track_killed.version = "1"
 '''
 COLLECT = """
 import json
@@ -167,6 +182,34 @@ def test_an_asv_run_without_its_device_loses_no_value(project):
     assert "failed" in output
     assert project.value("suite.track_device") == [7.0, 8.0]
     assert project.value("suite.track_broken") == [9.0]
+
+
+def failures(project):
+    return {
+        (record["benchmark"], *record["combination"]): record
+        for record in Store(project.results).runs()
+    }
+
+
+def test_why_a_benchmark_failed_is_kept_as_a_phones_failure_is(project):
+    project.measure(check=False)
+    found = failures(project)
+    assert {key: each["reason"] for key, each in found.items()} == {
+        ("suite.track_broken",): "RuntimeError: broken",
+        ("suite.track_some", "'b'"): "ValueError: no model b",
+        ("suite.track_killed",): "exit status 7 and not a word",
+    }
+    some = found["suite.track_some", "'b'"]
+    assert "looking for b" in some["context"]["output"]
+    assert "looking for a" not in some["context"]["output"]
+    assert (some["kind"], some["version"], some["context"]["exit_status"]) == ("run", "1", 1)
+
+
+def test_a_failure_asv_merely_carries_along_is_not_told_again(project):
+    project.measure(check=False)
+    project.measure("--bench", "track_host")
+    project.measure("--bench", r"track_some\('a'\)")
+    assert len(list(Store(project.results).runs())) == 3
 
 
 def test_a_discovery_of_asvs_keeps_the_benchmarks_a_collector_registered(project):

@@ -228,3 +228,31 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
     with pytest.raises(StoreError, match="cannot be locked"):
         Store(tmp_path / "results").add(entry())
     assert (tmp_path / "results").read_text() == "a file"
+
+
+def test_a_file_of_a_cache_is_whole_and_what_killed_processes_left_goes_after_an_hour(tmp_path):
+    old, new = tmp_path / ".save-a.tmp", tmp_path / ".save-b.tmp"
+    for path in (old, new):
+        path.write_text("half")
+    os.utime(old, (0, 0))
+    files.keep(tmp_path / "cache", lambda file: file.write(b"whole"))
+    assert (tmp_path / "cache").read_bytes() == b"whole"
+    assert new.exists()
+    assert not old.exists()
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    files.keep(tmp_path / "file" / "cache", lambda file: file.write(b"whole"))
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_half_written(tmp_path):
+    def fails(file):
+        file.write(b"ha")
+        raise ValueError("in the middle")
+
+    files.keep(tmp_path / "cache", lambda file: file.write(b"whole"))
+    with pytest.raises(ValueError, match="in the middle"):
+        files.keep(tmp_path / "cache", fails)
+    assert [each.name for each in tmp_path.iterdir()] == ["cache"]
+    assert (tmp_path / "cache").read_bytes() == b"whole"

@@ -33,6 +33,14 @@ def test_damaged_files_are_named(store, result):
     assert kinds(store) == [(Kind.DAMAGED, "benchmarks.json"), (Kind.DAMAGED, result.name)]
 
 
+def test_torn_lines_of_a_side_car_are_named_with_their_numbers(store, result):
+    with result.with_suffix(".jsonl").open("a") as file:
+        file.write('{"kind": "ru\n7\n')
+    store.add(entry(1))
+    assert [each.detail.split(" is")[0] for each in store.verify()] == ["line 2", "line 3"]
+    assert {each.kind for each in store.verify()} == {Kind.TORN}
+
+
 def test_another_version_of_the_format_is_named(store, result):
     edit(result, version=1)
     assert kinds(store) == [(Kind.VERSION, result.name)]

@@ -250,6 +250,20 @@ def test_staged_runs_are_merged_afterwards_and_a_second_time_changes_nothing(sto
     assert len(list(store.runs())) == 3
 
 
+def test_a_damaged_staged_file_is_named_and_all_others_are_merged(store, tmp_path):
+    staging = Store(tmp_path / "staging")
+    other = Environment("py3.12", "3.12")
+    for machine in ("pixel5", "pixel6"):
+        staging.add(*(entry(machine=MACHINE | {"machine": machine}, **each)
+                      for each in ({}, {"environment": other})))  # fmt: skip
+    damaged = sorted(staging.path.glob("pixel5/aaaaaaaa-*.json"))[0]
+    damaged.write_text("{}")
+    with pytest.raises(StoreError, match=damaged.name):
+        store.merge(staging)
+    assert len(list(store.path.glob("pixel5/aaaaaaaa-*.json"))) == 1
+    assert len(list(store.path.glob("pixel6/aaaaaaaa-*.json"))) == 2
+
+
 def test_staged_runs_of_a_new_machine_bring_its_description_and_benchmark(store, tmp_path):
     staging = Store(tmp_path / "staging")
     staging.add(entry())

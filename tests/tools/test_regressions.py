@@ -93,6 +93,35 @@ def test_an_accepted_worsening_is_listed_as_such_with_its_reason(run, tmp_path):
     assert "did you mean 'latency.time_forward'" in told.err
 
 
+def test_an_entry_for_what_only_the_gate_measures_is_no_mistake(run, tmp_path):
+    file = tmp_path / "accepted.toml"
+    file.write_text(
+        '[[accepted]]\nmetric = "size.track_artifact"\nvariant = "resnet18/*"\nup_to = 1.3\n'
+        'reason = "a larger head"\nexpires = 2999-01-01\n'
+    )
+    assert run("--json", "--accepted", str(file))[1].err == ""
+
+
+def test_the_table_shows_the_range_of_commits_a_change_came_with(folder, run, tmp_path):
+    hashes = folder[1]
+    measured = [*level(0.1), None, None, *level(0.12)]
+    store(tmp_path / "results", hashes[: len(measured)], measured)
+    out = run(str(tmp_path / "results"))[1].out
+    assert f"{hashes[N][:8]} to {hashes[N + 2][:8]} (work {N + 2}), one of 3 commits" in " ".join(
+        out.split()
+    )
+
+
+def test_a_list_that_cannot_be_written_leaves_the_old_one_whole(run, tmp_path, monkeypatch):
+    run("--atom", str(tmp_path / "feed.xml"))
+    before = (tmp_path / "feed.xml").read_text()
+    monkeypatch.setattr("mobileopt.report.atom.dump", lambda changes: "\ud800")
+    with pytest.raises(UnicodeEncodeError):
+        run("--atom", str(tmp_path / "feed.xml"))
+    assert (tmp_path / "feed.xml").read_text() == before
+    assert [each.name for each in tmp_path.iterdir() if each.name.startswith(".save")] == []
+
+
 def test_the_table_says_nothing_where_there_is_nothing(run):
     assert run("--since", "2026-12-01")[1].out == "No changes.\n"
 

@@ -85,6 +85,23 @@ window.mobileopt = (function ($) {
         }
     }
 
+    function same(asked, value) {
+        return asked === value || String(asked) === String(value === null ? '' : value);
+    }
+
+    /* What the address asks for and is not what is shown, in words. */
+    function missing(shown, params) {
+        return Object.keys(shown).filter((name) => params[name] && !same(params[name][0], shown[name])).map((name) =>
+            name.replace(/^(p|env)-/, '') + ' '
+                + (name.startsWith('p-') ? $.asv.convert_benchmark_param_value(params[name][0]) : params[name][0]));
+    }
+
+    /* An old address may name what is no longer there: nobody should take another thing for it. */
+    function gone(names, instead) {
+        return names.length ? node('p', {class: 'mo-gone', role: 'status'},
+            'Not here, or not any more: ' + names.join(', ') + '; ' + instead + '.') : null;
+    }
+
     function page(name, draw) {
         let shown = 0;
         function place() {
@@ -117,5 +134,5 @@ window.mobileopt = (function ($) {
     }
 
     return {node: node, history: history, series: series, commit: commit, load: load, failed: failed,
-            redraw: redraw, page: page};
+            redraw: redraw, same: same, missing: missing, gone: gone, page: page};
 })(jQuery);

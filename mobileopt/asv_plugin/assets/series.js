@@ -11,13 +11,9 @@
         const benchmark = params.benchmark && params.benchmark[0];
         const graphs = data.graphs.filter((each) => !benchmark || each.benchmark === benchmark);
         const fits = (graph) => Object.entries(graph.params).every(([name, value]) =>
-            !params[name] || same(params[name][0], value));
+            !params[name] || mobileopt.same(params[name][0], value));
         const graph = graphs.find(fits) || graphs[0] || data.graphs[0];
         return graph ? {graph: graph, index: position(graph, params)} : null;
-    }
-
-    function same(asked, value) {
-        return asked === value || String(asked) === String(value === null ? '' : value);
     }
 
     function axes(graph) {
@@ -25,18 +21,27 @@
         return benchmark.param_names.map((name, index) => ({name: name, values: benchmark.params[index]}));
     }
 
-    /* The combination asked for, or else the first one that was measured. */
+    /* The combination asked for, or else the first measured one that fits what was asked. */
     function position(graph, params) {
-        let index = 0;
-        for (const axis of axes(graph)) {
-            const asked = params['p-' + axis.name];
-            const at = asked ? axis.values.indexOf(asked[0]) : -1;
-            if (at < 0) {
-                return graph.measured[0];
-            }
-            index = index * axis.values.length + at;
+        const places = axes(graph).map((axis) => params['p-' + axis.name] ? axis.values.indexOf(params['p-' + axis.name][0]) : -1);
+        if (!places.includes(-1)) {
+            return axes(graph).reduce((index, axis, at) => index * axis.values.length + places[at], 0);
         }
-        return index;
+        const fits = function (index) {
+            const values = choice(graph, index);
+            return axes(graph).every((axis, at) => places[at] < 0 || values[axis.name] === axis.values[places[at]]);
+        };
+        const found = graph.measured.find(fits);
+        return found === undefined ? graph.measured[0] : found;
+    }
+
+    /* What the address asks for and is not what is shown. */
+    function missing(found, params) {
+        const shown = {benchmark: found.graph.benchmark, ...found.graph.params};
+        for (const [name, value] of Object.entries(choice(found.graph, found.index))) {
+            shown['p-' + name] = value;
+        }
+        return mobileopt.missing(shown, params);
     }
 
     function choice(graph, index) {
@@ -98,10 +103,12 @@
         const place = new Map(cut.revision.map((revision, index) => [revision, index]));
         const at = (each) => ({...each, at: place.has(each.revision) ? place.get(each.revision) : null});
         cut.changes = series.changes.map(at);
-        /* An invalid run has no result of its own: it is drawn at the next one. */
-        const next = (revision) => Math.min(cut.revision.length - 1, cut.revision.findIndex((each) => each >= revision));
-        cut.doubts = series.doubts.filter((each) => each.revision >= cut.revision[0]).map((each) =>
-            ({...each, at: place.has(each.revision) ? place.get(each.revision) : Math.max(0, next(each.revision))}));
+        /* An invalid run has no result of its own: it is drawn at the next one, or at the last. */
+        const before = skip ? series.revision[skip - 1] : -Infinity;
+        cut.doubts = series.doubts.filter((each) => each.revision > before).map(function (each) {
+            const next = cut.revision.findIndex((revision) => revision >= each.revision);
+            return {...each, at: next < 0 ? cut.revision.length - 1 : next};
+        });
         return cut;
     }
 
@@ -131,7 +138,8 @@
             ...changes.map((each) => node('span', {class: 'mo-size mo-' + each.direction},
                 'changed by ' + units.change(each.size))),
             ...doubts.map((each) => node('span', {class: 'mo-doubt'},
-                each.verdict + ': ' + (each.reasons.join('; ') || 'no reason given')
+                each.verdict + (each.revision === revision ? '' : ' on ' + units.day($.asv.main_json.revision_to_date[each.revision]))
+                    + ': ' + (each.reasons.join('; ') || 'no reason given')
                     + (each.value === null ? '' : ', measured ' + scale.text(each.value)))));
     }
 
@@ -230,7 +238,7 @@
             node('header', null, node('div', null, node('h1', {class: 'mo-long'}, name),
                 node('p', {class: 'mo-note'}, graphOf.benchmark + ' \u00b7 ' + graphOf.params.machine + ' \u00b7 ',
                      node('a', {href: mobileopt.history(graphOf.benchmark, graphOf.params, chosen)}, 'compare with others')))),
-            controls(data, found), body);
+            mobileopt.gone(missing(found, params), 'another series is shown') || '', controls(data, found), body);
         if (!graphOf.measured.includes(found.index)) {
             body.replaceChildren(node('p', {class: 'mo-empty'}, 'This was not measured on ' + graphOf.params.machine + '.'));
             return;

@@ -257,7 +257,7 @@
 
     function matches(environment, params) {
         return Object.keys(environment.params).every((name) =>
-            !params[name] || String(environment.params[name]) === String(params[name][0]));
+            !params[name] || mobileopt.same(params[name][0], environment.params[name]));
     }
 
     function go(environment, model) {
@@ -302,10 +302,13 @@
         const asked = params.model && params.model[0];
         const found = environment.models.filter((model) => model.model === asked);
         const models = found.length ? found : environment.models;
+        const missing = mobileopt.missing(environment.params, params);
         mobileopt.redraw(root,
             node('header', null,
                  node('div', null, node('h1', null, 'Variants'), facts(environment)),
                  controls(environment, found.length ? asked : null, data) || ''),
+            mobileopt.gone(missing, 'another machine is shown') || '',
+            mobileopt.gone(asked && !found.length ? ['model ' + asked] : [], 'all models are shown') || '',
             node('div', {class: 'mo-key'},
                  node('p', null, 'Speed against ', node('code', null, data.baseline),
                       ' of the same model; longer is faster. Whiskers: 98 % interval from the ' +
