@@ -15,6 +15,7 @@ from mobileopt.nightly import phones
 from mobileopt.nightly.config import Config
 from mobileopt.nightly.jobs import Job
 from mobileopt.nightly.sessions import Session, TimeUpError
+from mobileopt.sampling import Budget
 from mobileopt.variant import Variant
 from tools import _collect_order as orders
 from tools.build import default_cache
@@ -51,7 +52,13 @@ def session(config: Config, job: Job, raw: Path) -> Session:
 def _order(config: Config, job: Job, results: Path) -> Order:
     """The same order as `tools.collect` makes in the clone, which is the working directory."""
     wanted = tuple(map(Variant.parse, config.phones.variants)) or _quick()
-    return orders.prepare(wanted, commit=job.commit, store=results, programs=_given(config))
+    return orders.prepare(
+        wanted,
+        commit=job.commit,
+        store=results,
+        programs=_given(config),
+        budget=Budget(config.phones.rounds, seconds=config.phones.seconds),
+    )
 
 
 def _quick() -> tuple[Variant, ...]:

@@ -70,6 +70,8 @@ class Phones:
         (), "Programs that run artifacts on the phone: files, or folders named by ABI."
     )
     variants: tuple[str, ...] = key((), "As mobilenet_v2/fused-float-nhwc-mobile; none is quick.")
+    rounds: int = key(24, "Launches of each variant in a model's session, at most.", least=1)
+    seconds: float = key(900.0, "Seconds such a session may take, at most.", least=1)
     strikes: int = key(3, "Failures in a row after which a phone is left alone.", least=1)
     release_after_hours: float = key(72.0, "Hours until it is tried again.", least=0)
 

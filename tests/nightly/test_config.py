@@ -47,6 +47,8 @@ def test_the_template_names_every_key_at_its_default_with_its_meaning(tmp_path):
         ("[confirm]\nlaunches = 1\n", "confirm.launches is 1; it is at least 4"),
         ("[schedule]\nreserve = 1.5\n", "schedule.reserve is 1.5; it is from 0 to 0.9"),
         ("[host]\nenabled = 1\n", "host.enabled is 1; it is true or false"),
+        ("[phones]\nrounds = 0\n", "phones.rounds is 0; it is at least 1"),
+        ("[phones]\nseconds = 0.5\n", "phones.seconds is 0.5; it is at least 1"),
         ("[phones]\nserials = 'X'\n", "phones.serials is 'X'; it is a list of texts"),
         ("[schedule]\nuntil = '25:00'\n", "until is '25:00'; it is a time of day such as 06:30"),
         ("[mail]\nto = ['a@b']\n", "mail.to is given and mail.sender is not"),
