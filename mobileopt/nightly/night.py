@@ -276,4 +276,5 @@ def _report(
         left=tuple(shift.left),
         warnings=tuple(shift.warnings),
         site=site,
+        address=shift.config.site.url,
     )

@@ -20,9 +20,10 @@ EXIT_CODES: Mapping[Level, int] = {"nothing": 0, "regression": 1, "undecided": 2
 class Change:
     """A change that was measured again and found real; `new` until a report has told it.
 
-    One of `candidates` made it, oldest first. `ratio` is after over before, from `low` to
-    `high`, and `confidence` bounds from below the probability that the search went right.
-    `accepted` is the reason for which somebody accepted it, if anybody did.
+    One of `candidates` made it, oldest first. `before` and `after` are the levels of its history
+    in `unit`. `ratio` is after over before as the second look measured it, from `low` to `high`,
+    and `confidence` bounds from below the probability that the search went right. `accepted` is
+    the reason for which somebody accepted it, if anybody did.
     """
 
     id: str
@@ -40,9 +41,11 @@ class Change:
     sentence: str
     confidence: float
     before: float
+    after: float
     found_at: float
     new: bool
     accepted: str = ""
+    on_phone: bool = False
 
     @classmethod
     def of(
@@ -50,7 +53,7 @@ class Change:
     ) -> Change:
         """From the ledger's record and what git knows of the commits."""
         plain = ("id", "machine", "metric", "unit", "variant", "worse", "parent", "how")
-        numbers = ("low", "confidence", "before")
+        numbers = ("low", "confidence", "before", "after")
         return cls(
             **{name: record[name] for name in (*plain, *numbers, "sentence")},
             # JSON has no infinity.
@@ -60,6 +63,8 @@ class Change:
             found_at=float(record["at"]),
             new=new,
             accepted=accepted,
+            # A phone's results are filed under an environment of their own, which a series names.
+            on_phone=" phone-" in record["series"],
         )
 
     @property
@@ -89,7 +94,8 @@ class Row:
 @dataclass(frozen=True)
 class Report:
     """The whole night. `undecided` and `refuted` are suspicions with a reason each; `seen` are
-    changes of histories that cannot be measured again."""
+    changes of histories that cannot be measured again. `site` is the folder of the published
+    site, `address` where it is served from, empty if nowhere."""
 
     title: str
     started: datetime
@@ -104,6 +110,7 @@ class Report:
     left: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     site: str = ""
+    address: str = ""
 
     @property
     def regressions(self) -> tuple[Change, ...]:
@@ -145,7 +152,9 @@ class Report:
     def headline(self) -> str:
         """One sentence."""
         if count := len(self.regressions):
-            commits = {each.candidates[0].hash for each in self.regressions if each.candidates}
+            first = (each.candidates[0].hash if each.candidates else each.parent
+                     for each in self.regressions)  # fmt: skip
+            commits = set(first)
             return f"{_count(count, 'regression')} from {_count(len(commits), 'commit')}"
         if self.undecided:
             return f"{_count(len(self.undecided), 'suspicion')} could not be decided"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mobileopt.nightly.config import Config, Mail, secret
 from mobileopt.nightly.report import Level, Report
-from mobileopt.nightly.writing import as_json, markdown
+from mobileopt.nightly.writing import as_json, markdown, text
 
 _SECONDS = 30.0
 _WORSE_OR_SAME: dict[str, tuple[Level, ...]] = {
@@ -58,7 +58,7 @@ def _send(mail: Mail, report: Report) -> None:
     message = EmailMessage()
     message["Subject"] = f"{report.title}: {report.headline}"
     message["From"], message["To"] = mail.sender, ", ".join(mail.to)
-    message.set_content(markdown(report))
+    message.set_content(text(report))
     kind = smtplib.SMTP_SSL if mail.security == "tls" else smtplib.SMTP
     with kind(mail.host, mail.port, timeout=_SECONDS) as server:
         if mail.security == "starttls":
