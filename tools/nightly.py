@@ -25,7 +25,7 @@ from mobileopt.nightly import config as configuration
 from mobileopt.nightly import lock, night, orphans, telling, writing
 from mobileopt.nightly.budget import parse_until
 from mobileopt.nightly.config import NAME, Config
-from mobileopt.nightly.fleet import FleetLab
+from mobileopt.nightly.fleet import FleetLab, resolved
 from mobileopt.nightly.jobs import Lab
 from mobileopt.nightly.ledger import Ledger
 from mobileopt.nightly.night import Tools
@@ -134,6 +134,7 @@ def _configured(arguments: argparse.Namespace) -> Config:
     if arguments.no_publish:
         config = replace(config, site=replace(config.site, publish=False))
     configuration.check(config)
+    config = replace(config, fleet=resolved(config))
     if not (config.repository_path / jobs.ASV).is_file():
         raise ConfigurationError(
             f"repository.path is {config.repository_path}, which has no {jobs.ASV}"

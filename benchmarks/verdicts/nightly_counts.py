@@ -79,7 +79,9 @@ def sentence(change: dict[str, Any]) -> str:
     commits = ", ".join(f"{c['hash'][:8]} {c['subject']}" for c in change["candidates"])
     kind = "new" if change["new"] else "told before"
     what = f"{change['metric']} of {change['variant']} on {change['machine']}"
-    return f"{kind}: {what} {(change['ratio'] or 0) - 1:+.1%}, {commits}"
+    # JSON has no infinity.
+    ratio = "from nothing" if change["ratio"] is None else f"{change['ratio'] - 1:+.1%}"
+    return f"{kind}: {what} {ratio}, {commits}"
 
 
 def repeated(ledger: Path) -> list[str]:

@@ -148,7 +148,9 @@ class Fleet:
     """A Dask scheduler that spreads the jobs over the hosts of a lab."""
 
     scheduler: str = key("", "tcp://host:8786 or tls://host:8786; empty runs all here.")
-    ca: str = key("", "Certificate of the authority that signed all others (PEM).")
+    ca: str = key(
+        "", "Certificate of the authority that signed all others (PEM); relative to this file."
+    )
     certificate: str = key("", "This side's certificate (PEM).")
     private_key: str = key("", "Its private key (PEM).")
 

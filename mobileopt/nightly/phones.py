@@ -52,7 +52,7 @@ def present(phones: Phones, behind: Server) -> Fleet:
     Network phones that are not connected are connected first. Raises ServerError when no server
     answers.
     """
-    unreachable = _connect(phones.connect, behind)
+    unreachable = reach(phones.connect, behind)
     found = fleet.find(behind)
     serials = phones.serials or tuple(each.device.serial for each in found if each.device)
     usable: dict[str, tuple[Device, Phone]] = {}
@@ -91,16 +91,25 @@ _TRANSPORTS: dict[str, str] = {}
 """How each phone, by hardware serial, was connected when this process saw it last."""
 
 
-def _connect(addresses: Sequence[str], behind: Server) -> list[str]:
-    """Connect those that are not, for connecting again would cut off who measures there."""
-    connected = {each.serial for each in behind.transports() if each.state == "device"}
+_CONNECTING = threading.Lock()
+"""Of two threads that miss a phone, the second must not cut off what the first has connected."""
+
+
+def reach(addresses: Sequence[str], behind: Server) -> list[str]:
+    """Connect network phones that are not; a sentence for each that cannot be.
+
+    One that is connected is left alone: to connect again would cut off who measures there. Raises
+    ServerError when no server answers.
+    """
     problems: list[str] = []
-    for address in addresses:
-        if address not in connected:
-            try:
-                behind.connect(address)
-            except DeviceError as error:
-                problems.append(str(error))
+    with _CONNECTING:
+        connected = {each.serial for each in behind.transports() if each.state == "device"}
+        for address in addresses:
+            if address not in connected:
+                try:
+                    behind.connect(address)
+                except DeviceError as error:
+                    problems.append(str(error))
     return problems
 
 

@@ -142,7 +142,8 @@ def _told(claim: Claim) -> str:
     for variant, metric, machine, before, after, change, interval, sure in claim.rows:
         lines += [
             f"  {metric} of {variant} on {machine}:",
-            f"    {before} before, {after} after; measured again: {change} ({interval}), confidence {sure}",
+            f"    {before} before, {after} after",
+            f"    measured again: {change} ({interval}), confidence {sure}",
         ]
     lines += [f"  {_more(claim)}"] if claim.more else []
     lines += [f"  its history: {claim.graph}"] if claim.graph else []

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mobileopt.errors import CapabilityError, InputError
+from mobileopt.errors import CapabilityError, ConfigurationError, InputError
 from mobileopt.nightly import fleet
-from mobileopt.nightly.config import Fleet
+from mobileopt.nightly.config import Config, Fleet
 from mobileopt.nightly.fleet import FleetLab
 from mobileopt.nightly.jobs import Job, Machine
 from nightly import fleet_host
@@ -150,6 +150,40 @@ def test_phones_that_are_asked_for_and_that_no_worker_has_are_told(cluster):
     lab.close()
 
 
+def test_phones_come_and_go_while_a_worker_works(cluster, lab):
+    cluster.scheduler()
+    cluster.host("device:P1", "device:P2")
+    there = ready(lab, 2)
+    running = lab.submit(job(there["device:P1"], tenths=20))
+    wait_until(lambda: len(cluster.log()) == 1)
+    (cluster.folder / "offered").write_text("device:P1 device:P3")
+    wait_until(lambda: lab.declared() == {"device:P1", "device:P3"})
+    assert {each.serial for each in lab.machines()} == {"P1", "P3"}
+    assert lab.submit(job(PHONES[2])).result(60).ok
+    # The phone that is in use gets no second job, though the scheduler was told of it again.
+    following = lab.submit(job(there["device:P1"], "c2"))
+    assert running.result(60).ok
+    assert following.result(60).ok
+    words = [word for word, _, resource, _ in cluster.log() if resource == "device:P1"]
+    assert words == ["begin", "end", "begin", "end"]
+    with pytest.raises(InputError, match="no worker of the cluster has device:P2"):
+        lab.submit(job(PHONES[1]))
+
+
+def test_a_phone_that_two_workers_have_is_left_out_and_two_hosts_of_a_name_are_refused(cluster):
+    cluster.scheduler()
+    cluster.host("device:P1", "device:P2"), cluster.host("device:P2")
+    lab = cluster.lab()
+    wait_until(lambda: len(lab.client().scheduler_info()["workers"]) == 2)
+    assert [each.serial for each in lab.machines()] == ["P1"]
+    assert "both have it" in lab.absent()["P2"]
+    cluster.host("host:a"), cluster.host("host:a")
+    wait_until(lambda: len(lab.client().scheduler_info()["workers"]) == 4)
+    with pytest.raises(InputError, match=r"share the history a; set host\.enabled = false"):
+        lab.machines()
+    lab.close()
+
+
 def test_a_job_whose_worker_is_killed_is_done_when_the_worker_is_back(cluster, lab):
     cluster.scheduler()
     worker = cluster.host("device:P1")
@@ -213,6 +247,37 @@ def test_with_tls_jobs_run_and_nobody_joins_without_a_certificate(tmp_path):
     finally:
         lab.close()
         cluster.kill()
+
+
+def tls(root, **names):
+    files = {"ca": "tls/ca.pem", "certificate": "tls/cert.pem", "private_key": "tls/key.pem"}
+    return Config(fleet=Fleet("tls://lab:8786", **files | names), root=root)
+
+
+def test_certificates_lie_relative_to_the_configuration(tmp_path):
+    certificates(tmp_path)
+    found = fleet.resolved(tls(tmp_path))
+    assert found.ca == str(tmp_path / "tls/ca.pem")
+    assert fleet.resolved(tls(tmp_path, ca=found.ca)) == found
+    assert fleet.resolved(Config(fleet=Fleet("tcp://lab:8786", "gone.pem"))).ca == "gone.pem"
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "sentence"),
+    [
+        ("ca", "gone.pem", r"fleet\.ca is /.*/gone\.pem, where there is no file"),
+        ("certificate", "tls/ca.pem", r"the files of \[fleet\] are no certificates"),
+        ("private_key", "empty.pem", r"the files of \[fleet\] are no certificates"),
+    ],
+)
+def test_certificates_that_cannot_be_used_are_a_broken_configuration(
+    tmp_path, name, file, sentence
+):
+    certificates(tmp_path)
+    (tmp_path / "empty.pem").touch()
+    with pytest.raises(ConfigurationError, match=sentence) as refused:
+        fleet.resolved(tls(tmp_path, **{name: file}))
+    assert refused.value.exit_code == 3
 
 
 def test_without_a_scheduler_it_says_so(monkeypatch):

@@ -103,7 +103,8 @@ def test_mail_is_text_without_markup_and_with_the_same_figures():
     for part in (
         "REGRESSIONS\n\n66666666 Fold less | <b>`rm`</b>\nby Ada, 2026-03-01 12:00 +0000\n",
         "  made fused-float-nchw-mobile of mlp 1.21 times as slow on pixel-8\n",
-        "    12.3 ms before, 15.0 ms after; measured again: +21.2% (+19.0% to +23.0%), confidence",
+        "    12.3 ms before, 15.0 ms after\n",
+        "    measured again: +21.2% (+19.0% to +23.0%), confidence at least 96.0%\n",
         "  its history: https://lab.example.org/index.html#/series?benchmark=",
         "    mobileopt check --base 55555555 --head 66666666",
         "The site: https://lab.example.org\n",
