@@ -98,7 +98,7 @@ def describe(repository: Path, hashes: Iterable[str]) -> Mapping[str, Commit]:
     if not wanted or not is_repository(repository):
         return {}
     argv = ("log", "--no-walk=unsorted", "--ignore-missing", "--stdin", f"--format={_FIELDS}")
-    lines = _run(repository, *argv, feed="\n".join(wanted)).stdout.splitlines()
+    lines = _run(repository, *argv, feed="\n".join(wanted)).stdout.split("\n")
     found = [_commit(line) for line in lines if line.count("\x1f") >= 3]
     return {each.hash: each for each in found}
 

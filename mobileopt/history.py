@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from mobileopt import commits
+from mobileopt import commits, floors
 from mobileopt.accepted import Accepted
 from mobileopt.changes import (
     AnalyseAll,
@@ -48,17 +48,9 @@ MIN_EFFECT = 0.01
 RETURNED = 0.75
 """Share of a step, on a log scale, that must be gone before it counts as fixed (or lost)."""
 
-ROUNDING = 1e-4
-"""Relative errors (80 dB) up to this are the rounding of float32, summed over a deep network:
-every rewrite of the arithmetic moves them about, and they count as none."""
-
 _NEAREST = 30  # results on each side that the size of a change rests on
 _LEVEL = 0.05  # the interval of a size covers 95 %
 _NEARLY_NORMAL = 200  # degrees of freedom; the expansion in 1/n is then good to four digits
-# What a metric that can be 0 is lifted to, so that it has a ratio; and less than one of
-# anything that is counted.
-_FLOORS = {"seconds": None, "ratio": ROUNDING, "fraction": ROUNDING, "unit": ROUNDING}
-_FLOOR_OF_A_COUNT = 0.5
 
 
 @dataclass(frozen=True)
@@ -187,6 +179,7 @@ def collect(
     store: Store,
     *,
     repository: Path | None = None,
+    branch: str = "HEAD",
     accepted: Sequence[Accepted] = (),
     min_effect: float = MIN_EFFECT,
     false_discovery_rate: float = 0.05,
@@ -194,15 +187,15 @@ def collect(
 ) -> list[Change]:
     """Every change of every series of a store, newest first.
 
-    With a `repository` the commits stand in its order, and those it does not reach from HEAD
-    are left out, unless it knows none of them; without one their dates decide. Changes of less
-    than `min_effect`, as a fraction, are not reported; of those reported about
+    With a `repository` the commits stand in its order, and those it does not reach from
+    `branch` are left out, unless it knows none of them; without one their dates decide. Changes
+    of less than `min_effect`, as a fraction, are not reported; of those reported about
     `false_discovery_rate` are false (`mobileopt.changes.find_together`).
 
     Raises StoreError when the store is no folder of results.
     """
     return judge(
-        read(store, repository),
+        read(store, repository, branch),
         repository=repository,
         accepted=accepted,
         min_effect=min_effect,
@@ -277,11 +270,12 @@ def select(  # noqa: PLR0913  one argument a filter
 # --- from the store to series on one axis ----------------------------------------------------
 
 
-def read(store: Store, repository: Path | None) -> Lines:
+def read(store: Store, repository: Path | None, branch: str = "HEAD") -> Lines:
     """The series of a store in the order of their commits; see `collect`."""
     found = store.series()
     dates = {point.commit: point.date for series in found for point in series.points}
-    every = commits.order(repository) if repository and commits.is_repository(repository) else ()
+    known = repository is not None and commits.is_repository(repository)
+    every = commits.order(repository, branch) if repository and known else ()
     axis = tuple(commit for commit in every if commit in dates)
     if not axis:
         every = axis = tuple(sorted(dates, key=lambda commit: (dates[commit], commit)))
@@ -331,21 +325,16 @@ def _same(origin: Origin) -> tuple[object, ...]:
     return origin.device, origin.metric.name, subject(origin)
 
 
-def _floor(origin: Origin) -> float | None:
-    return _FLOORS.get(origin.metric.unit, _FLOOR_OF_A_COUNT)
-
-
 def _lifted(origin: Origin, values: Floats) -> Floats:
-    floor = _floor(origin)
-    if floor is not None:
-        return np.maximum(values, floor)
+    least = floors.floor(origin.metric.unit)
+    if least is not None:
+        return np.maximum(values, least)
     return np.where(values > 0, values, math.nan)
 
 
 def lowered(level: float, origin: Origin) -> float:
     """A level of values that were lifted, as it is: 0 for what is nothing."""
-    floor = _floor(origin) or 0.0
-    return 0.0 if math.isclose(level, floor, rel_tol=1e-3) else level
+    return floors.lowered(level, origin.metric.unit)
 
 
 # --- from a change point to a change ---------------------------------------------------------

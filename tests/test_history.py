@@ -2,7 +2,7 @@ import math
 from datetime import date
 
 import pytest
-from measured_repository import LATENCY, VARIANT, commit, repository, store
+from measured_repository import LATENCY, VARIANT, commit, git, repository, store
 
 from mobileopt.accepted import Accepted
 from mobileopt.history import collect, select
@@ -127,6 +127,15 @@ def test_a_commit_the_repository_cannot_reach_is_left_out(tmp_path):
     store(results, hashes, [*QUIET, *scaled(1.2)])
     strangers = store(results, ["f" * 40], [9.0], metric=LATENCY)
     [change] = collect(strangers, repository=tmp_path / "code")
+    assert change.first_after == hashes[N]
+
+
+def test_a_branch_that_is_ahead_of_the_checkout_is_followed(tmp_path):
+    hashes = repository(tmp_path / "code", 2 * N)
+    git(tmp_path / "code", "checkout", "-q", "--detach", hashes[N - 1])
+    made = store(tmp_path / "results", hashes, [*QUIET, *scaled(1.2)])
+    assert collect(made, repository=tmp_path / "code") == []
+    [change] = collect(made, repository=tmp_path / "code", branch="main")
     assert change.first_after == hashes[N]
 
 

@@ -13,19 +13,31 @@ from pathlib import Path
 from rich.console import Console
 
 from mobileopt.collection.exports import prune
-from mobileopt.errors import DeviceError, MobileoptError, OutputError, ProgramError, StoreError
+from mobileopt.errors import (
+    CombinationError,
+    DeviceError,
+    MeasurementError,
+    MobileoptError,
+    NotReadyError,
+    OutputError,
+    ProgramError,
+    StoreError,
+)
 from mobileopt.gate.finding import PASS_TIME
 from mobileopt.nightly import sessions
 from mobileopt.nightly.config import Config
 from mobileopt.nightly.exports import Exports
 from mobileopt.nightly.jobs import Fault, Job, Machine, Outcome
+from mobileopt.nightly.measuring import measured
 from mobileopt.nightly.night import state_folder
 from mobileopt.nightly.sessions import TimeUpError
+from mobileopt.store import Store
 from tools import bench
 from tools._collect_order import cache
 from tools.publish import configuration
 
 ASV = "asv.conf.json"
+_REMEMBERED = 90 * 86400.0  # seconds for which a job's samples, log and answer are kept
 _KEPT = 16  # commits whose exports the next night may ask for again
 
 
@@ -37,7 +49,9 @@ def perform(config: Config, job: Job) -> Outcome:
     except TimeUpError as error:
         outcome = Outcome(job, "time", str(error))
     except MobileoptError as error:
-        outcome = Outcome(job, _fault(error), str(error))
+        lasting = isinstance(error, CombinationError | ProgramError)
+        outcome = Outcome(job, _fault(error), str(error), lasting=lasting)
+    _forget(state_folder(config))
     return replace(outcome, seconds=time.monotonic() - started)
 
 
@@ -91,6 +105,8 @@ class LocalLab:
 def _fault(error: MobileoptError) -> Fault:
     if isinstance(error, ProgramError):  # of the artifact, not of the phone it ran on
         return "commit"
+    if isinstance(error, NotReadyError):
+        return "busy"
     return "machine" if isinstance(error, DeviceError | StoreError | OutputError) else "commit"
 
 
@@ -116,7 +132,18 @@ def _measure(config: Config, job: Job) -> Outcome:
         raise
     finally:
         _log(config, job, said.getvalue())
+    _check_value(config, job, said.getvalue())
     return Outcome(job)
+
+
+def _check_value(config: Config, job: Job, said: str) -> None:
+    """Raise MeasurementError when the store has no value: asv calls that a success."""
+    if job.commit in measured(Store(results_folder(config))).get(job.machine.name, ()):
+        return
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    failed = [line for line in lines if "failed" in line]
+    last = (failed or lines or ["it said nothing"])[-1]
+    raise MeasurementError(f"asv ended without any value: {last}")
 
 
 def _pattern(benchmarks: str) -> str | None:
@@ -145,6 +172,16 @@ def _compare(config: Config, job: Job) -> Outcome:
     exports = Exports(repository, cache() / "exports")
     judged = sessions.judge(job, exports, config.confirm.threshold, session)
     return Outcome(job, found=judged.as_dict())
+
+
+def _forget(state: Path) -> None:
+    """Remove what was kept of jobs of long ago: samples, logs, a worker's answers."""
+    oldest = time.time() - _REMEMBERED
+    for folder in ("sessions", "logs", "done"):
+        for path in (state / folder).glob("*"):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
 
 
 def tidy() -> None:

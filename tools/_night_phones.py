@@ -7,11 +7,20 @@ from pathlib import Path
 
 from mobileopt import errors
 from mobileopt.android_build.cache import Cache
-from mobileopt.collection import FAILED, Collection, Order, Outcome, programs
+from mobileopt.collection import FAILED, PRESENT, STORED, Collection, Order, Outcome, programs
 from mobileopt.collection.programs import Program
 from mobileopt.device import Device
-from mobileopt.errors import AbiError, DeviceError, MeasurementError
+from mobileopt.errors import (
+    AbiError,
+    DeviceError,
+    MeasurementError,
+    MobileoptError,
+    OutputError,
+    ProgramError,
+    StoreError,
+)
 from mobileopt.nightly import phones
+from mobileopt.nightly.checking import named
 from mobileopt.nightly.config import Config
 from mobileopt.nightly.jobs import Job
 from mobileopt.nightly.sessions import Session, TimeUpError
@@ -24,8 +33,8 @@ from tools.build import default_cache
 def measure(config: Config, job: Job, results: Path) -> None:
     """Collect a commit's variants on the job's phone; what is there already is not repeated.
 
-    Raises DeviceError when the phone failed, MeasurementError when the commit did, and
-    TimeUpError when the night ended before.
+    Raises DeviceError when the phone failed, also when it failed after a part of them,
+    MeasurementError when the commit did, and TimeUpError when the night ended before.
     """
     device, phone = phones.one(config.phones, job.machine.serial)
     collection = Collection(_order(config, job, results))
@@ -72,8 +81,8 @@ def _given(config: Config) -> tuple[Program, ...]:
 
 
 def _below(root: Path, text: str) -> str:
-    runner, equals, path = text.rpartition("=")
-    return f"{runner}{equals}{root / path}"
+    runner, path = named(text)
+    return f"{runner}={root / path}" if runner else str(root / path)
 
 
 def _programs(config: Config, device: Device) -> tuple[Program, ...]:
@@ -89,16 +98,18 @@ def _programs(config: Config, device: Device) -> tuple[Program, ...]:
 
 
 def _check(outcomes: tuple[Outcome, ...]) -> None:
-    """Raise when nothing of the commit was measured, as the first failure says."""
+    """Raise when a variant failed by no fault of its own, and when none has a value."""
     failed = [each for each in outcomes if each.status == FAILED]
-    if not failed or len(failed) < len(outcomes):
-        return
-    first = failed[0]
-    kind = DeviceError if _is_the_phones(first.error) else MeasurementError
-    raise kind(first.reason)
+    for each in failed:
+        if kind := _not_the_commits(each.error):
+            raise kind(each.reason)
+    if not any(each.status in (STORED, PRESENT) for each in outcomes):
+        reasons = [each.reason for each in (*failed, *outcomes)]
+        raise MeasurementError(next(iter(reasons), "no variant was asked for"))
 
 
-def _is_the_phones(name: str) -> bool:
-    """Whether an error's name is of a fault of the phone, and not of what ran on it."""
-    kind = getattr(errors, name.partition(".")[0], errors.MobileoptError)
-    return issubclass(kind, DeviceError) and not issubclass(kind, errors.ProgramError)
+def _not_the_commits(name: str) -> type[MobileoptError] | None:
+    """The class of an error by its name, if what ran there could not help it."""
+    kind = getattr(errors, name.partition(".")[0], MobileoptError)
+    blameless = issubclass(kind, DeviceError | StoreError | OutputError)
+    return kind if blameless and not issubclass(kind, ProgramError) else None

@@ -20,12 +20,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
-from mobileopt.errors import ConfigurationError, MobileoptError, OutputError
+from mobileopt.errors import ConfigurationError, MobileoptError, OutputError, UnknownNameError
 from mobileopt.nightly import config as configuration
-from mobileopt.nightly import lock, night, orphans, telling, writing
+from mobileopt.nightly import lock, night, orphans, reporting, telling, writing
 from mobileopt.nightly.budget import parse_until
 from mobileopt.nightly.config import NAME, Config
-from mobileopt.nightly.fleet import FleetLab, resolved
+from mobileopt.nightly.fleet import FleetLab, check_certificates
 from mobileopt.nightly.jobs import Lab
 from mobileopt.nightly.ledger import Ledger
 from mobileopt.nightly.night import Tools
@@ -40,6 +40,7 @@ _EXAMPLES = """examples:
   python -m tools.nightly                        one night, from ./nightly.toml
   python -m tools.nightly --until 06:30          done by then, and says what was left
   python -m tools.nightly --scheduler tls://lab:8786    jobs go to the hosts of a lab
+  python -m tools.nightly --release R58M         that phone was repaired: use it again
 
 exit codes: 0 nothing new, 1 a regression was confirmed, 2 could not tell,
 3 the configuration is broken, 130 stopped by Ctrl-C
@@ -54,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.init:
             return _init(arguments.init)
         config = _configured(arguments)
+        if arguments.release:
+            return _release(config, arguments.release)
         report = run(config, console)
     except MobileoptError as error:
         print(f"nightly: {error}", file=sys.stderr)
@@ -107,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--config", type=Path, default=Path(NAME), metavar="FILE")
     parser.add_argument("--init", type=Path, metavar="FILE", help="write a configuration and stop")
+    parser.add_argument("--release", metavar="SERIAL", help="end a phone's quarantine and stop")
     parser.add_argument("--until", metavar="HH:MM", help="time of day to be done by")
     parser.add_argument("--scheduler", metavar="URL", help="spread the jobs over a Dask cluster")
     parser.add_argument("--no-publish", action="store_true", help="leave the site as it is")
@@ -124,6 +128,18 @@ def _init(path: Path) -> int:
     return 0
 
 
+def _release(config: Config, serial: str) -> int:
+    state = night.prepare(config)
+    with lock.held(state):
+        quarantine = night.quarantine(config)
+        failing = quarantine.standings()
+        if serial not in failing:
+            raise UnknownNameError("phone with failures", serial, failing)
+        quarantine.clear(serial)
+    print(f"{serial} is used again; it had failed with: {failing[serial].reason}")
+    return 0
+
+
 def _configured(arguments: argparse.Namespace) -> Config:
     config = configuration.load(arguments.config)
     if arguments.until is not None:
@@ -134,7 +150,7 @@ def _configured(arguments: argparse.Namespace) -> Config:
     if arguments.no_publish:
         config = replace(config, site=replace(config.site, publish=False))
     configuration.check(config)
-    config = replace(config, fleet=resolved(config))
+    check_certificates(config.fleet)
     if not (config.repository_path / jobs.ASV).is_file():
         raise ConfigurationError(
             f"repository.path is {config.repository_path}, which has no {jobs.ASV}"
@@ -162,7 +178,8 @@ def _publisher(config: Config, console: Console) -> Callable[[], tuple[Path, lis
     html = config.root / config.site.html if config.site.html else None
     # The status line and asv's bar cannot share a terminal.
     quiet = Console(stderr=True, quiet=True) if console.is_terminal else console
-    return lambda: publish(config.repository_path / jobs.ASV, html, False, quiet)
+    asv, branch = config.repository_path / jobs.ASV, config.repository.branch
+    return lambda: publish(asv, html, False, quiet, branch)
 
 
 def _voice(console: Console, status: Status) -> Callable[[str], None]:
@@ -176,9 +193,14 @@ def _voice(console: Console, status: Status) -> Callable[[str], None]:
 
 def _tell(config: Config, report: Report, console: Console) -> None:
     ledger = Ledger(night.state_folder(config) / "ledger.jsonl")
-    everything = night.changes(config, ledger)
-    writing.write(report, config.report_folder, config.report.url, everything)
-    failures = telling.tell(report, config)
+    everything = reporting.changes(config, ledger)
+    failures: list[str] = []
+    try:
+        writing.write(report, config.report_folder, config.report.url, everything)
+    except Exception as error:
+        # A full disk is no reason not to mail what the night has found.
+        failures.append(f"the report was not written: {type(error).__name__}: {error}")
+    failures += telling.tell(report, config)
     for failure in failures:
         console.print(f"nightly: {failure}", style="yellow", markup=False)
     if not failures:

@@ -65,10 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def publish(
-    config: Path, html: Path | None, pull: bool, console: Console
+    config: Path, html: Path | None, pull: bool, console: Console, branch: str = "HEAD"
 ) -> tuple[Path, list[str]]:
     """Publish the store `config` names into `html`, or the html_dir it names.
 
+    `branch` is shown first; one that is given takes the place of HEAD among the branches.
     Returns the folder and asv's warnings. Raises InputError for a configuration or a folder
     that cannot be used, OutputError for one that cannot be written or is being written, and
     StoreError when asv cannot publish; in each case the old site is as it was.
@@ -79,6 +80,7 @@ def publish(
     # Everything in the configuration is relative to it; asv goes there as well.
     with contextlib.chdir(config.absolute().parent):
         conf = configuration(config.absolute())
+        conf.branches = _branches(conf.branches, branch)
         target = (chosen or Path(conf.html_dir)).resolve()
         _check_target(target)
         with _locked(target), _folder_beside(target) as fresh:
@@ -125,6 +127,13 @@ def configuration(path: Path) -> Any:
         except ImportError as error:
             raise InputError(f"{path} names the plugin {plugin!r}: {_sentence(error)}") from error
     return conf
+
+
+def _branches(configured: Sequence[str], first: str) -> list[str]:
+    """What asv publishes: a HEAD that nobody moves would hide what was fetched since."""
+    if first == "HEAD":
+        return list(configured)
+    return [first, *(each for each in configured if each not in (first, "HEAD"))]
 
 
 def _check_target(target: Path) -> None:

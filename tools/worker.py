@@ -151,7 +151,8 @@ def _configured(arguments: argparse.Namespace) -> Config:
     if not config.fleet.scheduler and not arguments.list:
         raise ConfigurationError(f"{path}: fleet.scheduler is empty; whom to work for?")
     os.environ[CONFIG] = str(path)
-    return replace(config, fleet=fleet.resolved(config))
+    fleet.check_certificates(config.fleet)
+    return config
 
 
 def _parser() -> argparse.ArgumentParser:

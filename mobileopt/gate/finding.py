@@ -13,7 +13,7 @@ from datetime import date
 from typing import Literal
 
 from mobileopt.accepted import Accepted
-from mobileopt.history import ROUNDING
+from mobileopt.floors import ROUNDING
 
 Outcome = Literal["worse", "ok", "unclear", "accepted"]
 

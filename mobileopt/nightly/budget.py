@@ -22,8 +22,9 @@ def parse_until(text: str) -> tuple[int, int] | None:
 def next_time(now: datetime, until: str) -> datetime | None:
     """The next moment at which the clock of `now` shows `until`; None for no end.
 
-    `now` is aware of its time zone. A night that starts at 22:00 and is to end at 06:30 ends
-    tomorrow.
+    `now` is local time, and so is what is returned: without a zone, for a zone with a fixed
+    offset knows nothing of a night in which clocks are changed. A night that starts at 22:00 and
+    is to end at 06:30 ends tomorrow.
     """
     wanted = parse_until(until)
     if wanted is None:
@@ -54,6 +55,7 @@ class Budget:
         end = self.measuring_end if measuring else self.end
         return end is None or now + seconds <= end
 
-    def left(self, now: float) -> float | None:
-        """Seconds until the end, at least 0; None for no end."""
-        return None if self.end is None else max(0.0, self.end - now)
+    def left(self, now: float, *, measuring: bool = False) -> float | None:
+        """Seconds until the end, or until measuring ends, at least 0; None for no end."""
+        end = self.measuring_end if measuring else self.end
+        return None if end is None else max(0.0, end - now)

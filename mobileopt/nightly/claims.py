@@ -16,7 +16,7 @@ from mobileopt.nightly.report import Change
 from mobileopt.report.units import quantity
 
 HEADINGS = (
-    "variant", "metric", "machine", "before", "after", "change", "99 % interval", "confidence",
+    "variant", "metric", "machine", "before", "after", "change", "interval", "confidence",
 )  # fmt: skip
 ROWS = 20
 """Changes of one commit that are listed; the rest is counted."""

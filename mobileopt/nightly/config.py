@@ -6,15 +6,15 @@ The dataclasses below are the documentation: `template()` writes them out as a f
 from __future__ import annotations
 
 import os
-import re
 import textwrap
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
 from mobileopt.errors import ConfigurationError, UnknownNameError
+from mobileopt.nightly import checking
 from mobileopt.nightly.budget import parse_until
 
 NAME = "nightly.toml"
@@ -41,6 +41,7 @@ class Schedule:
     newest: int = key(20, "Commits back from the tip that get measured, newest first.", least=1)
     backfill: int = key(6, "Older commits a night, between results that differ.", least=0)
     attempts: int = key(2, "Tries for a commit that gives no results at all.", least=1)
+    forget_after_days: float = key(14.0, "Days until such a commit is tried again.", least=0)
     until: str = key("", 'Time of day to be done by, as 06:30; "" for no end.')
     reserve: float = key(
         0.4, "Share of the time kept for making sure and publishing.", least=0, most=0.9
@@ -67,7 +68,7 @@ class Phones:
     adb_port: int = key(0, "Its port; 0 is 5037 or ANDROID_ADB_SERVER_PORT.", least=0, most=65535)
     connect: tuple[str, ...] = key((), "Network phones to connect first, as 192.168.1.20:5555.")
     programs: tuple[str, ...] = key(
-        (), "Programs that run artifacts on the phone: files, or folders named by ABI."
+        (), "Programs that run artifacts on the phone: [RUNNER=]FILE, relative to this file."
     )
     variants: tuple[str, ...] = key((), "As mobilenet_v2/fused-float-nhwc-mobile; none is quick.")
     rounds: int = key(24, "Launches of each variant in a model's session, at most.", least=1)
@@ -96,11 +97,19 @@ class Confirm:
     threshold: float = key(
         0.03, "Least relative slowdown that is a regression.", least=0.001, most=1
     )
-    launches: int = key(12, "Times every process is started afresh.", least=4)
+    launches: int = key(
+        12, "Times every process is started afresh; times rounds, enough for `most`.", least=4
+    )
     rounds: int = key(2, "Rounds in each launch.", least=1)
     samples: int = key(5, "Forward passes a round.", least=1)
-    most: int = key(12, "Suspicions looked into a night, the strongest first.", least=1)
-    retries: int = key(3, "Nights in which an undecided suspicion is looked at again.", least=0)
+    most: int = key(
+        12, "Suspicions looked into a night, the strongest first; what they explain is extra.",
+        least=1,
+    )  # fmt: skip
+    retries: int = key(
+        3, "Nights in which an undecided suspicion is looked at again, before it is given up.",
+        least=0,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -148,9 +157,7 @@ class Fleet:
     """A Dask scheduler that spreads the jobs over the hosts of a lab."""
 
     scheduler: str = key("", "tcp://host:8786 or tls://host:8786; empty runs all here.")
-    ca: str = key(
-        "", "Certificate of the authority that signed all others (PEM); relative to this file."
-    )
+    ca: str = key("", "Certificate of the authority that signed all others (PEM file).")
     certificate: str = key("", "This side's certificate (PEM).")
     private_key: str = key("", "Its private key (PEM).")
 
@@ -201,7 +208,7 @@ def load(path: Path) -> Config:
         raise ConfigurationError(f"{path} cannot be read as TOML: {error}") from error
     try:
         parts = {name: _section(name, value) for name, value in found.items()}
-        config = Config(**parts, root=path.absolute().parent)
+        config = _rooted(Config(**parts, root=path.absolute().parent))
         check(config)
     except (UnknownNameError, ConfigurationError) as error:
         raise ConfigurationError(f"{path}: {error}") from error
@@ -253,44 +260,21 @@ def _value(where: str, declared: Any, given: Any) -> Any:
     return float(given) if isinstance(default, float) else given
 
 
+def _rooted(config: Config) -> Config:
+    names = ("ca", "certificate", "private_key")
+    given = {name: getattr(config.fleet, name) for name in names}
+    paths = {name: str(config.root / path) for name, path in given.items() if path}
+    return replace(config, fleet=replace(config.fleet, **paths))
+
+
 def check(config: Config) -> None:
     """What no single value shows; raises ConfigurationError or UnknownNameError."""
     parse_until(config.schedule.until)
-    for name, given in (("webhook", config.webhook.when), ("mail", config.mail.when)):
-        _one_of(f"{name}.when", given, ("regression", "undecided", "always"))
-    _one_of("mail.security", config.mail.security, ("none", "starttls", "tls"))
-    if config.mail.to and not config.mail.sender:
-        raise ConfigurationError("mail.to is given and mail.sender is not; mail comes from someone")
-    if config.webhook.url and not re.match(r"https?://[^/\s]+", config.webhook.url):
-        raise ConfigurationError(f"webhook.url is {config.webhook.url!r}; it is an http(s) address")
-    _check_fleet(config.fleet)
-    _check_pattern(config.host.benchmarks)
-
-
-def _check_fleet(fleet: Fleet) -> None:
-    if not fleet.scheduler:
-        return
-    if not re.fullmatch(r"(tcp|tls)://[^/\s]+:\d+", fleet.scheduler):
-        raise ConfigurationError(
-            f"fleet.scheduler is {fleet.scheduler!r}; it is tcp://host:port or tls://host:port"
-        )
-    missing = [name for name in ("ca", "certificate", "private_key") if not getattr(fleet, name)]
-    if fleet.scheduler.startswith("tls:") and missing:
-        raise ConfigurationError(f"fleet.{missing[0]} is missing; tls:// needs all three files")
-
-
-def _check_pattern(benchmarks: str) -> None:
-    try:
-        re.compile(benchmarks)
-    except re.error as error:
-        raise ConfigurationError(
-            f"host.benchmarks is {benchmarks!r}, no regular expression: {error}"
-        ) from error
-
-
-def _one_of(where: str, given: str, allowed: tuple[str, ...]) -> None:
-    if given not in allowed:
-        raise UnknownNameError(f"value of {where}", given, allowed)
+    checking.check_telling(config.webhook, config.mail)
+    checking.check_fleet(config.fleet)
+    checking.check_benchmarks(config.host.benchmarks)
+    checking.check_phones(config.phones, config.root)
+    checking.check_confirm(config.confirm)
 
 
 def _toml(value: Any) -> str:

@@ -4,19 +4,42 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field, replace
 
+from mobileopt import floors
 from mobileopt.effort import ALPHA
 from mobileopt.nightly import suspects
 from mobileopt.nightly.inquiry import Finding, Inquiry, investigate
 from mobileopt.nightly.jobs import Job, Lane, Machine, Outcome, drive
+from mobileopt.nightly.judgement import IDENTICAL
 from mobileopt.nightly.ledger import Record
 from mobileopt.nightly.shift import Shift
 from mobileopt.nightly.suspects import Suspect
 
 ENOUGH = 3
-"""Refuted suspicions of one place on one machine after which the others there are not measured."""
+"""Refuted suspicions of one place on one machine after which the others there have to wait."""
+
+
+@dataclass
+class _Search:
+    """What one night has found so far, and what was refuted, by machine and place."""
+
+    shift: Shift
+    machines: Sequence[Machine]
+    alpha: float
+    findings: list[Finding] = field(default_factory=list[Finding])
+    refuted: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+
+    def run(self, chosen: Sequence[Suspect], *, only_known: bool = False) -> None:
+        """Inquire; `only_known` no further than whether a change that was found explains it."""
+        for group in self.shift.lab.together(self.machines):
+            lanes: dict[Machine, Lane] = {}
+            for machine in group:
+                own = [each for each in chosen if each.machine == machine.name]
+                lanes[machine] = _lane(self, machine, own, only_known)
+            drive(lanes, self.shift.lab.submit)
 
 
 def confirm(
@@ -24,24 +47,51 @@ def confirm(
 ) -> list[Finding]:
     """Inquire into suspicions, the strongest first, and write down what is decided.
 
+    Of suspicions that overlap, one machine looks into the strongest before the others begin:
+    most commits that change anything change much, and what is found once is only made sure of
+    elsewhere. That takes one comparison each and does not count towards the night's number.
     Returns a finding for each; those of machines that are not here, and those beyond the night's
     number, are postponed.
     """
-    here = {machine.name: machine for machine in machines}
-    most = shift.config.confirm.most
-    taken = [each for each in open_suspects if each.machine in here][:most]
-    findings = [
-        Finding("postponed", each, _why_not(each, here, most))
-        for each in open_suspects
-        if each not in taken
+    names, most = {machine.name for machine in machines}, shift.config.confirm.most
+    here = [each for each in open_suspects if each.machine in names]
+    first = _leaders(shift, here)
+    taken = [*first, *(each for each in here if each not in first)][:most]
+    search = _Search(shift, machines, ALPHA / max(1, len(taken)))
+    search.run(first[:most])
+    search.run([each for each in taken if each not in first])
+    beyond = [each for each in here if each not in taken]
+    explained = [each for each in beyond if _explained(shift, each)]
+    search.run(explained, only_known=True)
+    why = f"{most} stronger suspicions were looked into first"
+    away = [each for each in open_suspects if each.machine not in names]
+    return [
+        *search.findings,
+        *(Finding("postponed", each, why) for each in beyond if each not in explained),
+        *(Finding("postponed", each, f"{each.machine} is not here") for each in away),
     ]
-    for group in shift.lab.together(machines):
-        lanes: dict[Machine, Lane] = {}
-        for machine in group:
-            own = [each for each in taken if each.machine == machine.name]
-            lanes[machine] = _lane(shift, machine, own, ALPHA / max(1, len(taken)), findings)
-        drive(lanes, shift.lab.submit)
-    return findings
+
+
+def _leaders(shift: Shift, found: Sequence[Suspect]) -> list[Suspect]:
+    """The strongest of those that overlap, of each direction; on any machine."""
+    place = suspects.positions(shift.order)
+    leaders: list[Suspect] = []
+    for each in found:
+        if not any(
+            each.worse == other.worse
+            and place[each.good] < place[other.bad]
+            and place[other.good] < place[each.bad]
+            for other in leaders
+        ):
+            leaders.append(each)
+    return leaders
+
+
+def _explained(shift: Shift, suspect: Suspect) -> bool:
+    """Whether a change that was found lies inside the span of a suspicion."""
+    span = _span(shift, suspect)
+    known = _known(shift, worse=suspect.worse)
+    return any(parent in span and commit in span[1:] for parent, commit in known)
 
 
 def unanswered(shift: Shift, found: Sequence[Suspect]) -> list[Suspect]:
@@ -51,7 +101,22 @@ def unanswered(shift: Shift, found: Sequence[Suspect]) -> list[Suspect]:
     ends of their intervals: if they do not, what lies between them is suspected. A span in which
     nothing changed answers those inside it; one that stayed unclear is tried a few nights more.
     """
-    return [part for each in found for part in _parts(shift, each) if not _answered(shift, part)]
+    return [
+        part
+        for each in found
+        for part in _parts(shift, each)
+        if not _refuted(shift, part) and attempts(shift, part) <= shift.config.confirm.retries
+    ]
+
+
+def given_up(shift: Shift, found: Sequence[Suspect]) -> list[tuple[Suspect, str]]:
+    """The suspicions that were measured on as many nights as is allowed, with what came of it."""
+    return [
+        (part, f"measured on {attempts(shift, part)} nights without an answer")
+        for each in found
+        for part in _parts(shift, each)
+        if not _refuted(shift, part) and attempts(shift, part) > shift.config.confirm.retries
+    ]
 
 
 def _parts(shift: Shift, suspect: Suspect) -> list[Suspect]:
@@ -84,7 +149,8 @@ def _most(change: Record) -> float:
     return max((abs(math.log(end)) if end else math.inf) for end in ends)
 
 
-def _answered(shift: Shift, suspect: Suspect) -> bool:
+def _refuted(shift: Shift, suspect: Suspect) -> bool:
+    """Whether sessions have shown that nothing changed in the whole of its span."""
     place = suspects.positions(shift.order)
     series = {"machine": suspect.machine, "series": suspect.series}
     refuted = [
@@ -92,9 +158,7 @@ def _answered(shift: Shift, suspect: Suspect) -> bool:
         for record in shift.ledger.of("judged", **series, result="refuted")
         if record["good"] in place and record["bad"] in place
     ]
-    if suspects.covered(place[suspect.good], place[suspect.bad], refuted):
-        return True
-    return attempts(shift, suspect) > shift.config.confirm.retries
+    return suspects.covered(place[suspect.good], place[suspect.bad], refuted)
 
 
 def attempts(shift: Shift, suspect: Suspect) -> int:
@@ -103,28 +167,29 @@ def attempts(shift: Shift, suspect: Suspect) -> int:
     return sum(1 for _ in shift.ledger.of("judged", **fields, bad=suspect.bad, result="unclear"))
 
 
-def _lane(
-    shift: Shift, machine: Machine, own: Sequence[Suspect], alpha: float, findings: list[Finding]
-) -> Lane:
-    refuted: dict[str, int] = {}
+def _lane(search: _Search, machine: Machine, own: Sequence[Suspect], only_known: bool) -> Lane:
+    shift = search.shift
     for suspect in own:
-        if refuted.get(suspect.first, 0) >= ENOUGH:
+        place = (machine.name, suspect.first)
+        if search.refuted[place] >= ENOUGH:
             reason = f"{ENOUGH} others at the same commit were measured again and had not changed"
-            finding = Finding("refuted", suspect, reason)
-        else:
-            inquiry = investigate(
-                suspect,
-                machine,
-                _span(shift, suspect),
-                known=_known(shift, worse=suspect.worse),
-                alpha=alpha,
-                attempt=attempts(shift, suspect),
-            )
-            finding = yield from _answer(shift, inquiry)
-        if finding.result == "refuted":
-            refuted[suspect.first] = refuted.get(suspect.first, 0) + 1
+            search.findings.append(Finding("postponed", suspect, reason))
+            continue
+        inquiry = investigate(
+            suspect,
+            machine,
+            _span(shift, suspect),
+            known=_known(shift, worse=suspect.worse),
+            only_known=only_known,
+            alpha=search.alpha,
+            attempt=attempts(shift, suspect),
+        )
+        finding = yield from _answer(shift, inquiry)
+        # Files that are equal to the bit took no session, and there may be many of them.
+        if finding.result == "refuted" and finding.judgement != IDENTICAL:
+            search.refuted[place] += 1
         _write(shift, finding)
-        findings.append(finding)
+        search.findings.append(finding)
 
 
 def _answer(shift: Shift, inquiry: Inquiry) -> Generator[Job, Outcome, Finding]:
@@ -145,9 +210,8 @@ def _run(shift: Shift, job: Job) -> Generator[Job, Outcome, Outcome]:
         return Outcome(job, "time", reason)
     both = f"{job.commit[:8]} with {job.good[:8]}"
     shift.say(f"comparing {job.variant} of {both} on {job.machine.name}")
-    outcome = yield job
-    shift.keep(outcome)
-    if outcome.fault in ("", "commit"):
+    outcome = shift.keep((yield job))
+    if outcome.ok or (outcome.fault == "commit" and outcome.lasting):
         shift.ledger.add(
             "compared",
             job=job.id,
@@ -200,21 +264,16 @@ def _change(finding: Finding) -> Record:
         "unit": suspect.unit,
         "variant": suspect.variant,
         "worse": suspect.worse,
-        "before": suspect.before,
-        "after": suspect.after,
+        "before": floors.lowered(suspect.before, suspect.unit),
+        "after": floors.lowered(suspect.after, suspect.unit),
         "parent": finding.parent,
         "commit": finding.commit,
         "candidates": list(finding.candidates),
         "ratio": judged.ratio,
         "low": judged.low,
         "high": judged.high,
+        "alpha": judged.alpha,
         "how": judged.how,
         "sentence": judged.sentence,
         "confidence": finding.confidence,
     }
-
-
-def _why_not(suspect: Suspect, here: Mapping[str, Machine], most: int) -> str:
-    if suspect.machine not in here:
-        return f"{suspect.machine} is not here"
-    return f"{most} stronger suspicions were looked into first"

@@ -14,8 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from mobileopt.errors import CapabilityError, ConfigurationError, InputError, MobileoptError
@@ -186,25 +185,18 @@ def _twice(having: dict[Machine, list[str]]) -> dict[str, str]:
     return {each.serial: f"{workers} both have it" for each, workers in several.items()}
 
 
-def resolved(config: configuration.Config) -> configuration.Fleet:
-    """The [fleet] section, its files relative to the configuration's folder, and usable.
+def check_certificates(settings: configuration.Fleet) -> None:
+    """Whether they can be shown to anybody; raises ConfigurationError for any that do not fit.
 
-    Raises ConfigurationError for a file that is missing and for certificates that do not fit.
+    Else they would look like a scheduler that does not answer.
     """
-    settings = config.fleet
     if not settings.scheduler.startswith("tls:"):
-        return settings
-    given = {name: getattr(settings, name) for name in ("ca", "certificate", "private_key")}
-    paths = {name: str(config.root / path) for name, path in given.items()}
-    for name, path in paths.items():
-        if not Path(path).is_file():
-            raise ConfigurationError(f"fleet.{name} is {path}, where there is no file")
+        return
     try:
-        context = ssl.create_default_context(cafile=paths["ca"])
-        context.load_cert_chain(paths["certificate"], paths["private_key"])
+        context = ssl.create_default_context(cafile=settings.ca)
+        context.load_cert_chain(settings.certificate, settings.private_key)
     except OSError as error:  # ssl's own errors are such
         raise ConfigurationError(f"the files of [fleet] are no certificates: {error}") from error
-    return replace(settings, **paths)
 
 
 def connect(settings: configuration.Fleet) -> Any:

@@ -56,13 +56,15 @@ def investigate(
     span: Sequence[str],
     *,
     known: Sequence[tuple[str, str]] = (),
+    only_known: bool = False,
     alpha: float = ALPHA,
     attempt: int = 0,
 ) -> Inquiry:
     """Make sure of a suspicion and find its commit.
 
     `span` are the commits from `suspect.good` to `suspect.bad`, oldest first. `known` are pairs
-    of parent and commit that made a change elsewhere; the ones inside the span are tried first.
+    of parent and commit that made a change elsewhere; the ones inside the span are tried first,
+    and nothing else with `only_known`.
     `alpha` is the error rate of the decision whether there is a change at all.
     """
     ask = _Asking(suspect, machine, alpha, attempt)
@@ -71,6 +73,10 @@ def investigate(
             judged = yield from ask.compare(parent, commit)
             if _agrees(judged, suspect):
                 return ask.changed(judged, parent, (commit,))
+            if isinstance(judged, Outcome) and judged.fault != "commit":
+                return _stopped(suspect, judged)
+    if only_known:
+        return Finding("postponed", suspect, "no change that was found already explains it")
     whole = yield from ask.compare(span[0], span[-1])
     if isinstance(whole, Outcome):
         return _stopped(suspect, whole)

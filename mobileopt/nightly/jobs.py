@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol, cast
 
 Kind = Literal["measure", "compare"]
-Fault = Literal["", "commit", "machine", "time"]
+Fault = Literal["", "commit", "machine", "busy", "time"]
+"""Whose failure it was; a machine that is `busy` is in use, too hot or too low on charge."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended. `fault` says whose failure it was, `reason` why in one sentence.
+    """How a job ended. `fault` says whose failure it was, `reason` why in one sentence, and
+    `lasting` that the same would happen again.
 
     `found` is what a comparison found, see `mobileopt.nightly.judgement`. `files` are the result
     files of a machine that keeps a store of its own, by path below the results folder.
@@ -73,6 +75,7 @@ class Outcome:
     job: Job
     fault: Fault = ""
     reason: str = ""
+    lasting: bool = False
     seconds: float = 0.0
     found: Mapping[str, Any] = field(default_factory=dict[str, Any])
     files: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from mobileopt import floors
 from mobileopt.artifact import Artifact
 from mobileopt.compare import Comparison, Verdict
 
@@ -49,9 +50,10 @@ def of_comparison(found: Comparison) -> Judgement:
     return Judgement(found.verdict, how, found.ratio, found.low, found.high, found.alpha, sentence)
 
 
-def of_values(before: float, after: float, threshold: float) -> Judgement:
-    """The judgement of two numbers without noise; from nothing to something is infinite."""
-    ratio = after / before if before else (1.0 if not after else math.inf)
+def of_values(before: float, after: float, threshold: float, unit: str) -> Judgement:
+    """The judgement of two numbers without noise; both are lifted to the floor of their unit."""
+    low, high = (floors.lifted(each, unit) for each in (before, after))
+    ratio = high / low
     verdict: Verdict = "same"
     if ratio >= 1 + threshold:
         verdict = "slower"

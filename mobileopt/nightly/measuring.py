@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
@@ -11,10 +12,13 @@ from mobileopt.nightly.shift import Shift
 from mobileopt.store import Store
 
 
-def measure(shift: Shift, wanted: Mapping[Machine, Sequence[str]]) -> None:
+def measure(
+    shift: Shift, wanted: Mapping[Machine, Sequence[str]], *, measuring: bool = True
+) -> None:
     """Measure commits on their machines, the newest of all machines first.
 
-    What could not be measured is counted: against the commit, or against the phone.
+    What could not be measured is counted: against the commit, or against the machine.
+    `measuring` keeps out of the time that is reserved for making sure.
     """
     shift.planned += sum(map(len, wanted.values()))
     groups = shift.lab.together(list(wanted))
@@ -25,17 +29,18 @@ def measure(shift: Shift, wanted: Mapping[Machine, Sequence[str]]) -> None:
                 machine: wanted[machine][turn : turn + 1] if turns > 1 else wanted[machine]
                 for machine in group
             }
-            lanes = {machine: _lane(shift, machine, chosen[machine]) for machine in group}
+            lanes = {each: _lane(shift, each, chosen[each], measuring) for each in group}
             drive(lanes, shift.lab.submit)
+    _blame(shift)
 
 
-def missing(shift: Shift, machines: Iterable[Machine]) -> dict[Machine, list[str]]:
+def missing(shift: Shift, machines: Sequence[Machine]) -> dict[Machine, list[str]]:
     """The newest commits without results, by machine, newest first."""
-    done, schedule = measured(shift.store), shift.config.schedule
+    finished, schedule = done(shift, machines), shift.config.schedule
     return {
         machine: newest_first(
             shift.order,
-            done.get(machine.name, frozenset()),
+            finished[machine],
             newest=schedule.newest,
             failed=failures(shift, machine),
             attempts=schedule.attempts,
@@ -44,12 +49,26 @@ def missing(shift: Shift, machines: Iterable[Machine]) -> dict[Machine, list[str
     }
 
 
-def failures(shift: Shift, machine: Machine) -> dict[str, int]:
-    """How often each commit gave nothing on a machine."""
-    counts: dict[str, int] = {}
-    for record in shift.ledger.of("failed", machine=machine.name):
-        counts[record["commit"]] = counts.get(record["commit"], 0) + 1
-    return counts
+def failures(shift: Shift, machine: Machine) -> Mapping[str, int]:
+    """How often each commit gave nothing on a machine of late."""
+    since = shift.now() - shift.config.schedule.forget_after_days * 86400
+    records = shift.ledger.of("failed", machine=machine.name)
+    return Counter(each["commit"] for each in records if each["at"] >= since)
+
+
+def done(shift: Shift, machines: Iterable[Machine]) -> dict[Machine, AbstractSet[str]]:
+    """The commits of each machine that are done with.
+
+    asv writes the results of a commit at once; a phone's come model by model, so of a phone some
+    night must also have seen the end.
+    """
+    valued = measured(shift.store)
+    found: dict[Machine, AbstractSet[str]] = {}
+    for machine in machines:
+        commits = valued.get(machine.name, frozenset[str]())
+        ended = shift.ledger.of("took", machine=machine.name, what="measure", fault="")
+        found[machine] = commits & {e["commit"] for e in ended} if machine.is_phone else commits
+    return found
 
 
 def measured(store: Store) -> dict[str, AbstractSet[str]]:
@@ -62,28 +81,44 @@ def measured(store: Store) -> dict[str, AbstractSet[str]]:
     return {str(name): frozenset(commits) for name, commits in groups}
 
 
-def _lane(shift: Shift, machine: Machine, commits: Sequence[str]) -> Lane:
+def _lane(shift: Shift, machine: Machine, commits: Sequence[str], measuring: bool) -> Lane:
     for commit in commits:
-        job = Job("measure", machine, commit, seconds=shift.seconds_left())
-        if reason := shift.refusal(job, measuring=True):
-            shift.leave(f"{commit[:8]} on {machine.name}: {reason}")
+        job = Job("measure", machine, commit, seconds=shift.seconds_left(measuring=measuring))
+        if reason := shift.refusal(job, measuring=measuring):
+            shift.leave(job, reason)
             continue
         shift.begun += 1
         count = f"{shift.begun} of {shift.planned}"
         shift.say(f"measuring {commit[:8]} on {machine.name}, {count}")
-        outcome = yield job
-        shift.keep(outcome)
-        _count(shift, outcome)
+        _count(shift, shift.keep((yield job)))
 
 
 def _count(shift: Shift, outcome: Outcome) -> None:
-    machine, commit = outcome.job.machine, outcome.job.commit
-    if outcome.fault == "time":
-        shift.leave(f"{commit[:8]} on {machine.name}: {outcome.reason}")
+    if outcome.fault in ("time", "busy"):
+        shift.leave(outcome.job, outcome.reason)
     elif outcome.fault == "commit":
-        shift.ledger.add(
-            "failed", machine=machine.name, commit=commit, reason=outcome.reason, at=shift.now()
-        )
-        shift.warn(f"{commit[:8]} gave no results on {machine.name}: {outcome.reason}")
+        shift.failed.append(outcome)
     elif outcome.ok:
-        shift.measured.append((machine.name, commit))
+        shift.finish(outcome.job)
+
+
+def _blame(shift: Shift) -> None:
+    """Count what gave nothing against the commits, unless nothing at all was measured there.
+
+    Where several commits fail and none does not, it is more likely a full disk or a mistake in
+    the configuration, and no commit must suffer for it longer than that lasts.
+    """
+    working = {name for name, _ in shift.measured}
+    idle = Counter(e.job.machine.name for e in shift.failed if e.job.machine.name not in working)
+    for each in shift.failed:
+        machine, commit = each.job.machine.name, each.job.commit
+        if idle[machine] > 1 and not each.lasting:
+            shift.warn(
+                f"{machine} measured none of {idle[machine]} commits, which is held against no "
+                f"commit: {each.reason}"
+            )
+            continue
+        record = {"machine": machine, "commit": commit, "reason": each.reason}
+        shift.ledger.add("failed", **record, at=shift.now())
+        shift.warn(f"{commit[:8]} gave no results on {machine}: {each.reason}")
+    shift.failed.clear()

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-from mobileopt import accepted, commits, history
-from mobileopt.accepted import Accepted
+from mobileopt import commits
 from mobileopt.errors import MobileoptError, OutputError
-from mobileopt.nightly import confirming, measuring, repository, suspects
+from mobileopt.nightly import confirming, measuring, reporting, repository, suspects
 from mobileopt.nightly.budget import Budget, next_time
 from mobileopt.nightly.config import Config
 from mobileopt.nightly.inquiry import Finding
 from mobileopt.nightly.jobs import Lab, Machine
-from mobileopt.nightly.ledger import Ledger, Record
+from mobileopt.nightly.ledger import Ledger
 from mobileopt.nightly.quarantine import Quarantine
-from mobileopt.nightly.report import Change, Report, Row
+from mobileopt.nightly.report import Report
 from mobileopt.nightly.schedule import inside
 from mobileopt.nightly.shift import Shift
 from mobileopt.nightly.suspects import Suspect
@@ -52,6 +49,12 @@ def state_folder(config: Config) -> Path:
     return config.repository_path / STATE
 
 
+def quarantine(config: Config) -> Quarantine:
+    """The standing of this configuration's phones."""
+    path, phones = state_folder(config) / "quarantine.json", config.phones
+    return Quarantine(path, phones.strikes, phones.release_after_hours)
+
+
 def prepare(config: Config) -> Path:
     """Make that folder, which no `git status` shall show; raises OutputError."""
     folder = state_folder(config)
@@ -69,40 +72,19 @@ def run(config: Config, tools: Tools) -> Report:
     The caller holds the nightly's lock. Raises InputError for a repository or branch that is
     none; what goes wrong on a machine ends in the report.
     """
+    reporting.entries(config)  # what is wrong in it is to be known before the work, not after
     shift = _shift(config, tools)
     machines = _machines(shift)
     measuring.measure(shift, measuring.missing(shift, machines))
+    measuring.measure(shift, measuring.missing(shift, _ready_now(shift, machines)))
     _backfill(shift, machines)
     findings = _confirm(shift, machines)
+    late = _ready_now(shift, machines)
+    measuring.measure(shift, measuring.missing(shift, late), measuring=False)
+    findings = _replaced(findings, _confirm(shift, late) if late else [])
     site = _publish(shift, tools)
-    return _report(shift, machines, findings, site)
-
-
-def changes(config: Config, ledger: Ledger) -> list[Change]:
-    """Every change that was ever confirmed, oldest first."""
-    told = {record["change"] for record in ledger.of("told")}
-    records = {record["id"]: record for record in ledger.of("change")}
-    wanted = [commit for each in records.values() for commit in each["candidates"]]
-    known = commits.describe(config.repository_path, wanted)
-    entries = _accepted(config)
-    return [
-        Change.of(record, known, new=name not in told, accepted=_why_accepted(record, entries))
-        for name, record in records.items()
-    ]
-
-
-def _why_accepted(record: Record, entries: Sequence[Accepted]) -> str:
-    """The reason of the accepted entry that covers a change; empty for none."""
-    for each in entries:
-        if each.covers(
-            record["metric"],
-            record["variant"],
-            math.inf if record["ratio"] is None else record["ratio"],
-            commits=record["candidates"],
-            machine=record["machine"],
-        ):
-            return each.reason
-    return ""
+    given_up = confirming.given_up(shift, _suspects(shift))
+    return reporting.report(shift, machines, findings, given_up, _recent(shift), site)
 
 
 def _shift(config: Config, tools: Tools) -> Shift:
@@ -111,13 +93,11 @@ def _shift(config: Config, tools: Tools) -> Shift:
     tools.say("fetching")
     problem = repository.fetch(path, config.repository.remote)
     order = commits.order(path, config.repository.branch, first_parent=True)
-    end = next_time(datetime.fromtimestamp(started).astimezone(), config.schedule.until)
+    end = next_time(datetime.fromtimestamp(started), config.schedule.until)
     budget = Budget(started, end.timestamp() if end else None, config.schedule.reserve)
-    phones = config.phones
-    standings = Quarantine(state / "quarantine.json", phones.strikes, phones.release_after_hours)
     shift = Shift(
         config, order, Store(tools.results), tools.lab, Ledger(state / "ledger.jsonl"),
-        standings, budget, tools.clock, tools.say,
+        quarantine(config), budget, tools.clock, tools.say,
     )  # fmt: skip
     if problem:
         shift.warn(problem)
@@ -126,16 +106,26 @@ def _shift(config: Config, tools: Tools) -> Shift:
 
 def _machines(shift: Shift) -> list[Machine]:
     """The machines to use tonight: a phone that is not there counts as failing once."""
-    machines: list[Machine] = []
-    for machine in shift.lab.machines():
-        if not shift.in_quarantine(machine.serial, machine.name):
-            machines.append(machine)
-    for serial, reason in shift.lab.absent().items():
-        if not shift.in_quarantine(serial, serial):
-            shift.missing.append(serial)
+    config = shift.config
+    found = [
+        each
+        for each in shift.lab.machines()
+        if (config.phones.enabled if each.is_phone else config.host.enabled)
+    ]
+    for serial, reason in shift.lab.absent().items() if config.phones.enabled else ():
+        machine = Machine(serial, serial)
+        if not shift.in_quarantine(machine):
+            shift.absent[machine] = f"not here: {reason}"
             shift.warn(f"{serial} cannot be used: {reason}")
             shift.quarantine.strike(serial, reason, shift.now())
-    return machines
+    return [each for each in found if not shift.in_quarantine(each)]
+
+
+def _ready_now(shift: Shift, machines: Sequence[Machine]) -> list[Machine]:
+    """The machines that were busy before, which may be ready by now."""
+    found = [each for each in machines if shift.busy[each.name]]
+    shift.busy.clear()
+    return found
 
 
 def _backfill(shift: Shift, machines: Sequence[Machine]) -> None:
@@ -144,17 +134,25 @@ def _backfill(shift: Shift, machines: Sequence[Machine]) -> None:
     if not limit:
         return
     histories = shift.store.series(shift.order) if shift.store.path.is_dir() else []
-    done = measuring.measured(shift.store)
+    done = measuring.done(shift, machines)
     found = [each for each in _suspects(shift) if each.worse]
     wanted: dict[Machine, list[str]] = {}
     for machine in machines:
         own = [each for each in found if each.machine == machine.name]
         spread = suspects.gaps(own, histories)
-        tried = set(done.get(machine.name, frozenset())) | set(measuring.failures(shift, machine))
+        tried = set(done[machine]) | set(measuring.failures(shift, machine))
         chosen = inside(shift.order, tried, spread, limit)
         if chosen:
             wanted[machine] = chosen
     measuring.measure(shift, wanted)
+
+
+def _replaced(findings: Sequence[Finding], later: Sequence[Finding]) -> list[Finding]:
+    """The findings of a night in which some machines were asked twice."""
+    again = {_place(each.suspect) for each in later if each.result != "postponed"}
+    kept = [each for each in findings if _place(each.suspect) not in again]
+    known = {_place(each.suspect) for each in kept}
+    return [*kept, *(each for each in later if _place(each.suspect) not in known)]
 
 
 def _confirm(shift: Shift, machines: Sequence[Machine]) -> list[Finding]:
@@ -198,83 +196,19 @@ def _suspects(shift: Shift) -> list[Suspect]:
     )
 
 
-def _seen(shift: Shift, recent: AbstractSet[str]) -> list[history.Change]:
-    """What the analysis of histories is sure of where nothing can be measured again."""
-    if not shift.store.path.is_dir():
-        return []
-    detection = shift.config.detection
-    found = history.collect(
-        shift.store,
-        repository=shift.config.repository_path,
-        accepted=_accepted(shift.config),
-        min_effect=detection.min_effect,
-        false_discovery_rate=detection.false_discovery_rate,
-    )
-    worse = history.select(found, state="open", direction="worse")
-    return [
-        each
-        for each in worse
-        if each.first_after in recent and not suspects.can_be_judged(each.origin)
-    ]
-
-
-def _accepted(config: Config) -> tuple[Accepted, ...]:
-    return accepted.read(config.repository_path / accepted.FILE)
-
-
 def _publish(shift: Shift, tools: Tools) -> str:
     if tools.publish is None or not shift.store.path.is_dir():
         return ""
     shift.say("publishing the site")
     try:
         html, warnings = tools.publish()
-    except MobileoptError as error:
-        shift.warn(f"the site was not published: {error}")
+    except Exception as error:
+        # Whatever it is: what the night has found is still to be told.
+        why = (
+            str(error) if isinstance(error, MobileoptError) else f"{type(error).__name__}: {error}"
+        )
+        shift.warn(f"the site was not published: {why}")
         return ""
     for warning in warnings:
         shift.warn(f"while publishing: {warning}")
     return str(html)
-
-
-def _report(
-    shift: Shift,
-    machines: Sequence[Machine],
-    findings: Sequence[Finding],
-    site: str,
-) -> Report:
-    recent = _recent(shift)
-    of_interest = [
-        each
-        for each in changes(shift.config, shift.ledger)
-        if each.new or recent & {commit.hash for commit in each.candidates}
-    ]
-    done = measuring.measured(shift.store)
-    tip = shift.order[-1]
-    return Report(
-        title=shift.config.report.title,
-        started=datetime.fromtimestamp(shift.budget.start, UTC),
-        ended=datetime.fromtimestamp(shift.now(), UTC),
-        tip=tip,
-        subject=commits.describe(shift.config.repository_path, [tip])[tip].subject,
-        machines=tuple(
-            Row(
-                machine.name,
-                sum(name == machine.name for name, _ in shift.measured),
-                tip in done.get(machine.name, frozenset()),
-            )
-            for machine in machines
-        )
-        + tuple(Row(serial, 0, has_tip=False) for serial in shift.missing),
-        changes=tuple(of_interest),
-        undecided=tuple(
-            (each.suspect, each.reason)
-            for each in findings
-            if each.result in ("unclear", "postponed")
-        ),
-        refuted=tuple((each.suspect, each.reason) for each in findings if each.result == "refuted"),
-        seen=tuple(_seen(shift, recent)),
-        left=tuple(shift.left),
-        warnings=tuple(shift.warnings),
-        site=site,
-        address=shift.config.site.url,
-    )

@@ -51,6 +51,8 @@ def sections(report: Report) -> list[Section]:
         _list("Left for another night", report.left),
         _list("Suspected, measured again, and not so",
               (_undecided(*each) for each in report.refuted)),
+        _list("Given up: measured on several nights, and never decided",
+              (_undecided(*each) for each in report.given_up)),
         _list("Warnings", report.warnings),
     ]  # fmt: skip
     return [each for each in found if each.claims or each.lines]
@@ -68,7 +70,7 @@ def _machines(report: Report) -> list[str]:
         return ["No machine was there to measure on."]
     return [
         f"{row.machine}: {row.measured} commits measured, "
-        f"{'has' if row.has_tip else 'lacks'} the newest commit"
+        f"{'has' if row.has_tip else 'lacks'} the newest commit{row.note and f'; {row.note}'}"
         for row in report.machines
     ]
 

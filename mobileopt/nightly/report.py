@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from mobileopt import history
 from mobileopt.commits import Commit
+from mobileopt.effort import ALPHA
 from mobileopt.nightly.suspects import Suspect
 
 Level = Literal["regression", "undecided", "nothing"]
@@ -21,9 +22,9 @@ class Change:
     """A change that was measured again and found real; `new` until a report has told it.
 
     One of `candidates` made it, oldest first. `before` and `after` are the levels of its history
-    in `unit`. `ratio` is after over before as the second look measured it, from `low` to `high`,
-    and `confidence` bounds from below the probability that the search went right. `accepted` is
-    the reason for which somebody accepted it, if anybody did.
+    in `unit`. `ratio` is after over before as the second look measured it, from `low` to `high`
+    at level `1 - alpha`, and `confidence` bounds from below the probability that the search went
+    right. `accepted` is the reason for which somebody accepted it, if anybody did.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Change:
     new: bool
     accepted: str = ""
     on_phone: bool = False
+    alpha: float = ALPHA
 
     @classmethod
     def of(
@@ -65,37 +67,43 @@ class Change:
             accepted=accepted,
             # A phone's results are filed under an environment of their own, which a series names.
             on_phone=" phone-" in record["series"],
+            alpha=record.get("alpha", ALPHA),
         )
 
     @property
     def size(self) -> str:
         """``+12.3 %``, or how many times as much."""
-        if math.isinf(self.ratio):
+        if math.isinf(self.ratio) or not self.before:
             return "from nothing"
         return f"{self.ratio - 1:+.1%}" if self.ratio < 10 else f"{self.ratio:.1f} times"
 
     @property
     def interval(self) -> str:
-        """``+10.1 % to +14.0 %``; empty for a number without noise."""
+        """``+10.1% to +14.0% (99.9%)``, with its level; empty for a number without noise."""
         if self.how == "exact":
             return ""
-        return f"{self.low - 1:+.1%} to {self.high - 1:+.1%}"
+        return f"{self.low - 1:+.1%} to {self.high - 1:+.1%} ({100 * (1 - self.alpha):.4g}%)"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A machine: how many commits it measured tonight, and whether it has the newest."""
+    """A machine: how many commits it measured tonight, and whether it has the newest.
+
+    `note` says why it was not used: that it is in quarantine, or not here.
+    """
 
     machine: str
     measured: int
     has_tip: bool
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Report:
-    """The whole night. `undecided` and `refuted` are suspicions with a reason each; `seen` are
-    changes of histories that cannot be measured again. `site` is the folder of the published
-    site, `address` where it is served from, empty if nowhere."""
+    """The whole night. `undecided`, `refuted` and `given_up`, which no session of several nights
+    could decide, are suspicions with a reason each; `seen` are changes of histories that cannot
+    be measured again. `site` is the folder of the published site, `address` where it is served
+    from, empty if nowhere."""
 
     title: str
     started: datetime
@@ -106,6 +114,7 @@ class Report:
     changes: tuple[Change, ...] = ()
     undecided: tuple[tuple[Suspect, str], ...] = ()
     refuted: tuple[tuple[Suspect, str], ...] = ()
+    given_up: tuple[tuple[Suspect, str], ...] = ()
     seen: tuple[history.Change, ...] = ()
     left: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -159,12 +168,16 @@ class Report:
         if self.undecided:
             return f"{_count(len(self.undecided), 'suspicion')} could not be decided"
         if self.level == "undecided":
-            return (
-                "could not tell: no machine has measured the newest commit"
-                if not any(row.has_tip for row in self.machines)
-                else ("could not tell: not every machine has measured the newest commit")
-            )
+            who = "not every" if any(row.has_tip for row in self.machines) else "no"
+            return f"could not tell: {who} machine has measured the newest commit{self._resting}"
+        if count := len(self.given_up):
+            return f"nothing is known to be slower; {_count(count, 'suspicion')} given up"
         return "nothing became slower"
+
+    @property
+    def _resting(self) -> str:
+        names = [row.machine for row in self.machines if row.note.startswith("in quarantine")]
+        return f", {', '.join(names)} in quarantine" if names else ""
 
 
 def _count(number: int, noun: str) -> str:

@@ -17,6 +17,7 @@ from mobileopt.compare import compare
 from mobileopt.effort import Look
 from mobileopt.errors import MeasurementError
 from mobileopt.gate.commits_compared import PASS_EXECUTION
+from mobileopt.gate.finding import UNITS
 from mobileopt.measure import Record, SessionPlan
 from mobileopt.nightly import judgement
 from mobileopt.nightly.config import Confirm
@@ -43,7 +44,7 @@ def judge(job: Job, exports: Exports, threshold: float, session: Session) -> Jud
     before, after = exports.get(job.good, variant), exports.get(job.commit, variant)
     values = [judgement.exact_metric(job.metric, each) for each in (before, after)]
     if values[0] is not None and values[1] is not None:
-        return judgement.of_values(values[0], values[1], threshold)
+        return judgement.of_values(values[0], values[1], threshold, UNITS[job.metric])
     if before.sha256 == after.sha256:
         return IDENTICAL
     return session(before, after, job)

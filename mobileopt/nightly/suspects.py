@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from mobileopt import history
+from mobileopt import floors, history
 from mobileopt.gate.finding import PASS_TIME
 from mobileopt.nightly.suspicion import Step, steps
 from mobileopt.series import Origin, Series
@@ -53,14 +53,17 @@ def find(
     """Suspected changes that show at one of the `recent` commits: worse first, then the surest.
 
     Only series whose commits can be measured again next to each other are looked at. The points
-    of each are in commit order. A series with a value of zero has no ratios and is left out.
+    of each are in commit order. Values of what can be nothing are lifted to the floor of their
+    unit, and so are the levels of what is found.
     """
     found: list[Suspect] = []
     for series in histories:
-        if not can_be_judged(series.origin) or min(series.values) <= 0:
+        unit = series.origin.metric.unit
+        values = [floors.lifted(value, unit) for value in series.values]
+        if not can_be_judged(series.origin) or min(values) <= 0:
             continue
         exact = series.origin.metric.name in _EXACT
-        shown = steps(series.values, min_effect=min_effect, sensitivity=sensitivity, exact=exact)
+        shown = steps(values, min_effect=min_effect, sensitivity=sensitivity, exact=exact)
         found += [_suspect(series, each) for each in shown if series.commits[each.index] in recent]
     return sorted(found, key=lambda each: (not each.worse, -abs(each.z), each.series))
 

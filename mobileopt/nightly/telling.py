@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import smtplib
+import ssl
 import urllib.request
 from collections.abc import Callable
 from email.message import EmailMessage
@@ -32,7 +33,7 @@ def tell(report: Report, config: Config) -> list[str]:
     for way in ways:
         try:
             way()
-        except (OSError, smtplib.SMTPException, ValueError) as error:
+        except Exception as error:
             failures.append(f"somebody was not told: {type(error).__name__}: {error}")
     return failures
 
@@ -59,10 +60,18 @@ def _send(mail: Mail, report: Report) -> None:
     message["Subject"] = f"{report.title}: {report.headline}"
     message["From"], message["To"] = mail.sender, ", ".join(mail.to)
     message.set_content(text(report))
-    kind = smtplib.SMTP_SSL if mail.security == "tls" else smtplib.SMTP
-    with kind(mail.host, mail.port, timeout=_SECONDS) as server:
-        if mail.security == "starttls":
-            server.starttls()
+    with _server(mail) as server:
         if mail.user:
             server.login(mail.user, secret(mail.password_env))
         server.send_message(message)
+
+
+def _server(mail: Mail) -> smtplib.SMTP:
+    # smtplib checks no certificate unless it is given a context that does.
+    verified = ssl.create_default_context()
+    if mail.security == "tls":
+        return smtplib.SMTP_SSL(mail.host, mail.port, timeout=_SECONDS, context=verified)
+    server = smtplib.SMTP(mail.host, mail.port, timeout=_SECONDS)
+    if mail.security == "starttls":
+        server.starttls(context=verified)
+    return server

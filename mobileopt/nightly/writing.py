@@ -69,6 +69,7 @@ def as_json(report: Report) -> str:
     }
     told["undecided"] = [asdict(s) | {"reason": why} for s, why in report.undecided]
     told["refuted"] = [asdict(s) | {"reason": why} for s, why in report.refuted]
+    told["given_up"] = [asdict(s) | {"reason": why} for s, why in report.given_up]
     return json.dumps(files.strict(told), indent=2, default=_moment) + "\n"
 
 
@@ -143,7 +144,7 @@ def _told(claim: Claim) -> str:
         lines += [
             f"  {metric} of {variant} on {machine}:",
             f"    {before} before, {after} after",
-            f"    measured again: {change} ({interval}), confidence {sure}",
+            f"    measured again: {change}, {interval}, confidence {sure}",
         ]
     lines += [f"  {_more(claim)}"] if claim.more else []
     lines += [f"  its history: {claim.graph}"] if claim.graph else []

@@ -45,6 +45,23 @@ def test_another_folder_can_be_chosen(project: site_store.Project):
     assert not project.html.exists()
 
 
+def test_a_branch_that_is_ahead_of_the_checkout_can_be_published(project: site_store.Project):
+    path = project.folder / "asv.conf.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"branches": ["HEAD"]}))
+    site_store.git(project.folder, "update-ref", "refs/remotes/origin/main", project.commits[-1])
+    site_store.git(project.folder, "checkout", "-q", "--detach", project.commits[0])
+    site_store.git(project.folder, "branch", "-D", "-q", "main")
+    program = (
+        "from pathlib import Path; from rich.console import Console; "
+        "from tools.publish import publish; "
+        "print(publish(Path('asv.conf.json'), None, False, Console(), '{}')[1])"
+    )
+    old = project.run("timeit", "-n1", "-r1", program.format("HEAD"))
+    assert "Couldn't find" in old.stdout.splitlines()[0]
+    done = project.run("timeit", "-n1", "-r1", program.format("origin/main"))
+    assert done.stdout.startswith("[]\n"), done.stdout + done.stderr
+
+
 def test_a_failed_publish_leaves_the_old_site_as_it_was(project: site_store.Project):
     assert project.run("tools.publish").returncode == 0
     before = contents(project.html)

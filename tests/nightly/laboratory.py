@@ -8,7 +8,7 @@ import subprocess
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 
-from mobileopt.nightly.config import Config, Confirm, Repository, Schedule, Site
+from mobileopt.nightly.config import Config, Confirm, Phones, Repository, Schedule, Site
 from mobileopt.nightly.jobs import Machine, Outcome
 from mobileopt.nightly.judgement import Judgement
 from mobileopt.nightly.night import Tools, run
@@ -151,14 +151,15 @@ class Laboratory:
         return Config(
             repository=Repository(path="clone", remote=""),
             schedule=Schedule(**{"newest": 10} | schedule),
+            phones=Phones(enabled=True),
             confirm=Confirm(),
             site=Site(publish=False),
             root=self.folder,
         )
 
-    def night(self, config=None):
+    def night(self, config=None, publish=None):
         tools = Tools(
-            self, self.folder / "results", None, lambda text: None, clock=lambda: self.time
+            self, self.folder / "results", publish, lambda text: None, clock=lambda: self.time
         )
         return run(config or self.config(), tools)
 

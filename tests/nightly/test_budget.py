@@ -1,17 +1,30 @@
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import datetime, timedelta
 
 import pytest
 
 from mobileopt.errors import ConfigurationError
 from mobileopt.nightly.budget import Budget, next_time, parse_until
 
-EVENING = datetime(2026, 3, 1, 22, tzinfo=UTC)
+EVENING = datetime(2026, 3, 1, 22)
 
 
 def test_a_night_from_ten_in_the_evening_until_half_past_six_ends_tomorrow():
     assert next_time(EVENING, "06:30") == EVENING + timedelta(hours=8, minutes=30)
     assert next_time(EVENING, "23:00") == EVENING + timedelta(hours=1)
     assert next_time(EVENING, "") is None
+
+
+def test_a_night_in_which_clocks_are_changed_ends_when_they_show_the_time(monkeypatch):
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        start = datetime(2026, 3, 28, 22)
+        seconds = next_time(start, "06:30").timestamp() - start.timestamp()
+        assert seconds == 7.5 * 3600
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize("text", ["6", "24:00", "06:60", "half past six", "06:30:00"])
@@ -35,3 +48,4 @@ def test_without_an_end_everything_fits():
 
 def test_what_is_left_is_never_negative():
     assert Budget(0.0, 10.0).left(12.0) == 0.0
+    assert Budget(0.0, 10.0, reserve=0.4).left(5.0, measuring=True) == 1.0

@@ -59,6 +59,33 @@ def test_the_template_names_every_key_at_its_default_with_its_meaning(tmp_path):
         ("[fleet]\nscheduler = 'tls://lab:8786'\n", "fleet.ca is missing; tls:// needs all three"),
         ("[host]\nbenchmarks = '('\n", "host.benchmarks is '(', no regular expression"),
         ("[host\n", "cannot be read as TOML"),
+        ("[host]\nbenchmarks = 'quik'\n", "'quik', did you mean 'quick'?"),
+        ("[webhook]\nurl = 'http://lab:port/'\n", "it is an http(s) address"),
+        ("[webhook]\nurl = 'http://lab:/'\n", "it is an http(s) address"),
+        ("[webhook]\nurl = 'http://lab/a b'\n", "it is an http(s) address"),
+        ("[webhook]\nurl = 'https://:80/'\n", "it is an http(s) address"),
+        ("[mail]\nuser = 'me'\n", "would send the password in clear"),
+        ("[phones]\nserials = ['a b']\n", "phones.serials has 'a b', which is no serial"),
+        ("[phones]\nserials = ['X', 'X']\n", "phones.serials has 'X' twice"),
+        (
+            "[phones]\nvariants = ['mlp']\n",
+            "phones.variants has 'mlp': variant 'mlp' lacks the '/'",
+        ),
+        (
+            "[phones]\nvariants = ['mobilnet_v2/fused-float-nchw-mobile']\n",
+            "did you mean 'mobilenet_v2'?",
+        ),
+        ("[phones]\nvariants = ['mlp/fused-float-nchw-mobil']\n", "did you mean 'mobile'?"),
+        (
+            "[phones]\nprograms = ['nightly.tml']\n",
+            "which is no file, did you mean 'nightly.toml'?",
+        ),
+        ("[phones]\nprograms = ['speed=nightly.toml']\n", "unknown value of a runner in"),
+        (
+            "[fleet]\nscheduler = 'tls://lab:8786'\nca = 'nightly.tml'\n",
+            "which is no file, did you mean 'nightly.toml'?",
+        ),
+        ("[confirm]\nlaunches = 4\nrounds = 1\n", "launches times confirm.rounds is 4; to decide"),
     ],
 )
 def test_whatever_is_wrong_is_one_sentence_with_the_file_and_exit_code_3(tmp_path, text, sentence):
@@ -78,3 +105,20 @@ def test_a_password_comes_from_the_environment(monkeypatch):
     monkeypatch.setenv("NIGHTLY_SMTP_PASSWORD", "geheim")
     assert config.secret("NIGHTLY_SMTP_PASSWORD") == "geheim"
     assert config.secret("") == ""
+
+
+def test_certificates_lie_beside_the_file_and_not_where_the_night_works(tmp_path):
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        (tmp_path / name).touch()
+    found = load(
+        tmp_path,
+        "[fleet]\nscheduler = 'tls://lab:8786'\n"
+        "ca = 'ca.pem'\ncertificate = 'cert.pem'\nprivate_key = 'key.pem'\n",
+    )
+    assert found.fleet.ca == str(tmp_path / "ca.pem")
+
+
+def test_a_program_may_be_named_with_its_runner(tmp_path):
+    (tmp_path / "built=here").touch()
+    for program in ("speed_benchmark_torch=built=here", "./built=here"):
+        assert load(tmp_path, f"[phones]\nprograms = ['{program}']\n").phones.programs == (program,)

@@ -4,13 +4,14 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mobileopt.errors import CapabilityError, ConfigurationError, InputError
 from mobileopt.nightly import fleet
-from mobileopt.nightly.config import Config, Fleet
+from mobileopt.nightly.config import Fleet
 from mobileopt.nightly.fleet import FleetLab
 from mobileopt.nightly.jobs import Job, Machine
 from nightly import fleet_host
@@ -249,34 +250,15 @@ def test_with_tls_jobs_run_and_nobody_joins_without_a_certificate(tmp_path):
         cluster.kill()
 
 
-def tls(root, **names):
-    files = {"ca": "tls/ca.pem", "certificate": "tls/cert.pem", "private_key": "tls/key.pem"}
-    return Config(fleet=Fleet("tls://lab:8786", **files | names), root=root)
-
-
-def test_certificates_lie_relative_to_the_configuration(tmp_path):
+@pytest.mark.parametrize("name", ["ca", "certificate", "private_key"])
+def test_certificates_that_do_not_fit_are_a_broken_configuration(tmp_path, name):
     certificates(tmp_path)
-    found = fleet.resolved(tls(tmp_path))
-    assert found.ca == str(tmp_path / "tls/ca.pem")
-    assert fleet.resolved(tls(tmp_path, ca=found.ca)) == found
-    assert fleet.resolved(Config(fleet=Fleet("tcp://lab:8786", "gone.pem"))).ca == "gone.pem"
-
-
-@pytest.mark.parametrize(
-    ("name", "file", "sentence"),
-    [
-        ("ca", "gone.pem", r"fleet\.ca is /.*/gone\.pem, where there is no file"),
-        ("certificate", "tls/ca.pem", r"the files of \[fleet\] are no certificates"),
-        ("private_key", "empty.pem", r"the files of \[fleet\] are no certificates"),
-    ],
-)
-def test_certificates_that_cannot_be_used_are_a_broken_configuration(
-    tmp_path, name, file, sentence
-):
-    certificates(tmp_path)
-    (tmp_path / "empty.pem").touch()
-    with pytest.raises(ConfigurationError, match=sentence) as refused:
-        fleet.resolved(tls(tmp_path, **{name: file}))
+    good = fleet_host.settings("tls://lab:8786", tmp_path)
+    fleet.check_certificates(good)
+    empty = tmp_path / "empty.pem"
+    empty.touch()
+    with pytest.raises(ConfigurationError, match="files of \\[fleet\\] are no cert") as refused:
+        fleet.check_certificates(replace(good, **{name: str(empty)}))
     assert refused.value.exit_code == 3
 
 

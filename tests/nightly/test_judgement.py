@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -23,19 +24,29 @@ ARTIFACT = Artifact(
         (1000.0, 1031.0, "slower"),
         (1000.0, 1029.0, "same"),
         (1031.0, 1000.0, "faster"),
+        (0.2, 0.3, "same"),
         (0.0, 0.0, "same"),
-        (0.0, 0.1, "slower"),
-        (0.1, 0.0, "faster"),
+        (0.0, 1.0, "slower"),
+        (1.0, 0.0, "faster"),
     ],
 )
 def test_two_numbers_without_noise_are_compared_as_they_are(before, after, verdict):
-    found = of_values(before, after, 0.03)
+    found = of_values(before, after, 0.03, "bytes")
     assert (found.verdict, found.how, found.alpha) == (verdict, "exact", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [(1.30e-6, 1.45e-6, "same"), (0.0, 0.5, "slower"), (0.01, 0.02, "slower")],
+)
+def test_an_error_below_rounding_counts_as_nothing(before, after, verdict):
+    found = of_values(before, after, 0.03, "fraction")
+    assert (found.verdict, math.isfinite(found.ratio)) == (verdict, True)
 
 
 @given(st.floats(0, 1e9), st.floats(0, 1e9))
 def test_a_judgement_survives_the_ledger(before, after):
-    found = of_values(before, after, 0.03)
+    found = of_values(before, after, 0.03, "bytes")
     stored = json.loads(json.dumps(found.as_dict()).replace("Infinity", "null"))
     again = Judgement.of(stored)
     assert (again.verdict, again.sentence) == (found.verdict, found.sentence)

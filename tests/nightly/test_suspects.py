@@ -68,8 +68,21 @@ def test_a_pass_is_named_by_its_model_and_its_word():
     assert find(series(SLOWER, PASS, None, settings))[0].variant == "mlp/fx"
 
 
-def test_a_series_with_a_zero_is_left_out():
+def test_a_time_of_zero_has_no_ratio_and_is_left_out():
     assert find(series([0.0, *SLOWER[1:]])) == []
+
+
+NOISE = Metric("fidelity.track_noise", "ratio")
+DISAGREEMENT = Metric("fidelity.track_top1_disagreement", "fraction")
+
+
+def test_errors_that_are_the_rounding_of_float32_are_no_change():
+    assert find(series([1.30e-6] * 5 + [1.45e-6] * 5, NOISE)) == []
+
+
+def test_an_error_that_comes_from_nothing_is_suspected():
+    [found] = find(series([0.0] * 5 + [0.5] * 5, DISAGREEMENT))
+    assert (found.first, found.worse) == (COMMITS[5], True)
 
 
 def test_gaps_are_the_results_beside_a_change_each_once():

@@ -1,5 +1,8 @@
+import contextlib
 import json
 import socketserver
+import ssl
+import subprocess
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -63,6 +66,78 @@ def test_a_hook_that_does_not_take_it_is_told_in_a_sentence(hook):
     assert "500" in sentence
     [sentence] = telling.tell(REPORT, configured("http://127.0.0.1:1/"))
     assert "refused" in sentence
+
+
+def test_a_hook_that_speaks_no_http_is_told_in_a_sentence():
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            body = b""
+            while not body.endswith(b"}\n"):
+                body += self.request.recv(1000)
+            self.request.sendall(b"220 this is no web server\r\n")
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/"
+        [sentence] = telling.tell(REPORT, configured(url))
+        server.shutdown()
+    assert "BadStatusLine" in sentence
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+def test_a_mail_server_whose_certificate_nobody_signed_gets_no_mail(security, signed_by_nobody):
+    port, spoken = signed_by_nobody(security)
+    mail = Mail(to=("a@example.org",), sender="lab@example.org", host="127.0.0.1", port=port,
+                security=security, user="lab")  # fmt: skip
+    [sentence] = telling.tell(REPORT, configured(mail=mail))
+    assert "CERTIFICATE_VERIFY_FAILED" in sentence
+    assert not any("AUTH" in each or "MAIL" in each for each in spoken)
+
+
+@pytest.fixture
+def signed_by_nobody(tmp_path):
+    """SMTP over TLS with a certificate of its own making."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key),
+         "-out", str(certificate), "-days", "1", "-subj", "/CN=127.0.0.1"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    servers = []
+
+    def serve(security):
+        spoken = []
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self):
+                with contextlib.suppress(OSError):
+                    self.talk(security == "tls")
+
+            def talk(self, wrapped):
+                link = (
+                    context.wrap_socket(self.request, server_side=True) if wrapped else self.request
+                )
+                link.sendall(b"220 lab\r\n")
+                while line := link.recv(200).decode():
+                    spoken.append(line.upper())
+                    link.sendall(
+                        b"250-lab\r\n250 STARTTLS\r\n" if "EHLO" in spoken[-1] else b"220 ok\r\n"
+                    )
+                    if "STARTTLS" in spoken[-1]:
+                        link = context.wrap_socket(link, server_side=True)
+
+        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return server.server_address[1], spoken
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture

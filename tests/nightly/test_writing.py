@@ -34,7 +34,7 @@ def test_a_regression_stands_first_with_its_commit_author_size_and_confidence():
     assert text.startswith("# Lab: 1 regression from 1 commit\n")
     assert "### 66666666 Fold less" in text
     assert "by Ada, 2026-03-01 12:00 +0000" in text
-    assert "| 12.3 ms | 15.0 ms | +21.2% | +19.0% to +23.0% | at least 96.0% |" in text
+    assert "| 12.3 ms | 15.0 ms | +21.2% | +19.0% to +23.0% (99%) | at least 96.0% |" in text
 
 
 def test_a_plain_sentence_says_what_the_commit_did_and_where():
@@ -104,7 +104,7 @@ def test_mail_is_text_without_markup_and_with_the_same_figures():
         "REGRESSIONS\n\n66666666 Fold less | <b>`rm`</b>\nby Ada, 2026-03-01 12:00 +0000\n",
         "  made fused-float-nchw-mobile of mlp 1.21 times as slow on pixel-8\n",
         "    12.3 ms before, 15.0 ms after\n",
-        "    measured again: +21.2% (+19.0% to +23.0%), confidence at least 96.0%\n",
+        "    measured again: +21.2%, +19.0% to +23.0% (99%), confidence at least 96.0%\n",
         "  its history: https://lab.example.org/index.html#/series?benchmark=",
         "    mobileopt check --base 55555555 --head 66666666",
         "The site: https://lab.example.org\n",

@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,15 @@ CONFIG = Config(repository=Repository(path="."))
 @pytest.fixture(autouse=True)
 def host(monkeypatch):
     monkeypatch.setattr(bench, "register_machine", lambda: "this-host")
+
+
+@pytest.fixture
+def stored(monkeypatch, tmp_path):
+    """The commits with a value in the store, by machine."""
+    found = {}
+    monkeypatch.setattr(jobs, "results_folder", lambda config: tmp_path / "results")
+    monkeypatch.setattr(jobs, "measured", lambda store: found)
+    return found
 
 
 def test_a_host_is_measured_alone_and_its_phones_side_by_side():
@@ -51,8 +61,9 @@ def test_without_an_adb_server_the_phones_that_are_asked_for_are_absent(monkeypa
 @pytest.mark.parametrize(
     ("given", "taken"), [("quick", bench.quick_pattern()), ("all", None), ("^latency", "^latency")]
 )
-def test_the_benchmarks_of_the_configuration_reach_asv(monkeypatch, tmp_path, given, taken):
+def test_the_benchmarks_of_the_configuration_reach_asv(monkeypatch, stored, tmp_path, given, taken):
     asked = {}
+    stored["h"] = {"c" * 40}
     monkeypatch.setattr(bench, "run", lambda commits, machine, **more: asked.update(more))
     config = replace(CONFIG, host=Host(benchmarks=given), root=tmp_path)
     assert jobs.perform(config, Job("measure", Machine("h"), "c" * 40, seconds=9.0)).ok
@@ -69,3 +80,25 @@ def test_an_asv_that_ran_out_of_the_nights_time_is_nobodys_fault(monkeypatch, tm
     job = Job("measure", Machine("h"), "c" * 40, seconds=0.0)
     assert jobs.perform(config, job).fault == "time"
     assert jobs.perform(config, replace(job, seconds=99.0)).fault == "commit"
+
+
+def test_an_asv_that_ends_without_a_value_is_told_with_what_it_said(monkeypatch, stored, tmp_path):
+    def nothing(*_, console, **__):
+        console.print("latency.time_forward failed")
+        console.print("done")
+
+    monkeypatch.setattr(bench, "run", nothing)
+    outcome = jobs.perform(replace(CONFIG, root=tmp_path), Job("measure", Machine("h"), "c" * 40))
+    assert outcome.fault == "commit"
+    assert outcome.reason == "asv ended without any value: latency.time_forward failed"
+
+
+def test_what_was_kept_of_jobs_of_long_ago_is_removed(monkeypatch, stored, tmp_path):
+    stored["h"] = {"c" * 40}
+    monkeypatch.setattr(bench, "run", lambda *_, **__: None)
+    old, new = (tmp_path / ".nightly" / "sessions" / name for name in ("old", "new"))
+    old.parent.mkdir(parents=True)
+    old.touch(), new.touch()
+    os.utime(old, (0, 0))
+    jobs.perform(replace(CONFIG, root=tmp_path), Job("measure", Machine("h"), "c" * 40))
+    assert (old.exists(), new.exists()) == (False, True)

@@ -3,6 +3,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from mobileopt.collection import FAILED, PRESENT, SKIPPED, STORED, Outcome
+from mobileopt.errors import ConnectionLostError, MeasurementError, NotReadyError, StoreError
 from mobileopt.nightly.config import Config, Phones
 from mobileopt.nightly.jobs import Job, Machine
 from mobileopt.sampling import Budget
@@ -16,7 +18,7 @@ class Collected:
     """Stands in for a collection: keeps what was ordered, and answers with `outcomes`."""
 
     orders: list
-    outcomes: tuple = ()
+    outcomes: tuple = (Outcome("pixel", "mlp/a", STORED),)
 
     def __call__(self, order):
         self.orders.append(order)
@@ -39,3 +41,34 @@ def test_a_session_takes_the_rounds_and_seconds_of_the_configuration(collected, 
 def test_without_a_word_of_it_a_session_is_as_long_as_a_collection_by_hand(collected, tmp_path):
     phones.measure(Config(), JOB, tmp_path)
     assert collected.orders[0].budget == Budget()
+
+
+def outcome(status, error="", reason="so it is"):
+    return Outcome("pixel", "mlp/a", status, reason, error)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ("ConnectionLostError", ConnectionLostError),
+        ("NotReadyError", NotReadyError),
+        ("StoreError", StoreError),
+    ],
+)
+def test_a_phone_that_fails_in_the_middle_has_failed(collected, tmp_path, error, kind):
+    collected.outcomes = (outcome(STORED), outcome(FAILED, error, "the cable came off"))
+    with pytest.raises(kind, match="the cable came off"):
+        phones.measure(Config(), JOB, tmp_path)
+
+
+@pytest.mark.parametrize("error", ["ProgramError.newer", "CombinationError", "invalid"])
+def test_a_variant_that_fails_by_itself_is_no_failure_of_the_others(collected, tmp_path, error):
+    collected.outcomes = (outcome(PRESENT), outcome(FAILED, error), outcome(SKIPPED))
+    phones.measure(Config(), JOB, tmp_path)
+
+
+@pytest.mark.parametrize("status", [FAILED, SKIPPED])
+def test_a_commit_without_any_value_is_told_with_its_reason(collected, tmp_path, status):
+    collected.outcomes = (outcome(status, reason="no program takes .pte files"),)
+    with pytest.raises(MeasurementError, match=r"no program takes \.pte files"):
+        phones.measure(Config(), JOB, tmp_path)

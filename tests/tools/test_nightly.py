@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
-from nightly.laboratory import HOST, Killed, Laboratory
+from nightly.laboratory import HOST, Killed, Laboratory, git
 
 from mobileopt import errors
 from mobileopt.nightly import config as configuration
@@ -60,6 +60,44 @@ def test_who_could_not_be_told_is_told_the_next_night(lab, command):
     assert code == 1
     assert "somebody was not told" in err
     assert command()[0] == 1
+
+
+def test_a_report_that_cannot_be_written_is_told_all_the_same(lab, command, monkeypatch):
+    lab.slow(6)
+    told = []
+    monkeypatch.setattr(nightly.telling, "tell", lambda report, config: told.append(report) or [])
+    (lab.folder / "nightly").write_text("a file where the folder should be")
+    code, _, err = command()
+    assert (code, len(told)) == (1, 1)
+    assert "the report was not written" in err
+    (lab.folder / "nightly").unlink()
+    assert command()[0] == 1  # the readers of the report have not seen it yet
+
+
+def test_the_site_shows_the_branch_that_is_measured(lab, command, monkeypatch, capsys):
+    asked = []
+    publish = lambda *given: asked.append(given) or (lab.folder, [])  # noqa: E731
+    monkeypatch.setattr(nightly, "publish", publish)
+    git(lab.folder / "clone", "branch", "ahead")
+    git(lab.folder / "clone", "checkout", "-q", "--detach", lab.commits[2])
+    path = lab.folder / "nightly.toml"
+    path.write_text(path.read_text().replace("remote", 'branch = "ahead"\nremote'))
+    assert nightly.main(["--config", str(path)]) == 0
+    assert len(lab.measured()) == 10
+    assert [given[-1] for given in asked] == ["ahead"]
+
+
+def test_a_phone_that_was_repaired_can_be_released(lab, command):
+    standings = night.quarantine(configuration.load(lab.folder / "nightly.toml"))
+    for _ in range(3):
+        standings.strike("R58M", "the cable came off", lab.time)
+    code, _, err = command("--release", "R58")
+    assert code == 2
+    assert "did you mean 'R58M'?" in err
+    code, out, _ = command("--release", "R58M")
+    assert (code, out) == (0, "R58M is used again; it had failed with: the cable came off\n")
+    assert not standings.is_out("R58M", lab.time)
+    assert lab.done == []
 
 
 def test_a_night_that_was_killed_goes_on(lab, command):
@@ -155,6 +193,7 @@ def test_the_failure_of_a_job_says_whose_it_is(lab, monkeypatch):
     for error, fault in (
         (errors.ConnectionLostError("gone"), "machine"),
         (errors.StoreError("full"), "machine"),
+        (errors.NotReadyError("in use"), "busy"),
         (errors.ProgramError("newer", "op missing"), "commit"),
         (errors.CombinationError("no NHWC"), "commit"),
     ):

@@ -116,7 +116,7 @@ def test_a_worker_whose_certificates_are_missing_is_a_broken_configuration(lab, 
     files = "".join(f'{name} = "tls/{name}"\n' for name in ("ca", "certificate", "private_key"))
     path.write_text(f'{path.read_text()}[fleet]\nscheduler = "tls://lab:8786"\n{files}')
     assert worker.main(["--config", str(path)]) == 3
-    assert f"fleet.ca is {lab.folder}/tls/ca, where there is no file" in capsys.readouterr().err
+    assert f"fleet.ca has '{lab.folder}/tls/ca', which is no file" in capsys.readouterr().err
 
 
 def test_exports_are_pruned_after_each_job(lab, monkeypatch):
