@@ -7,12 +7,12 @@ import json
 import os
 import threading
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mobileopt import commits
-from mobileopt.errors import InputError
+from mobileopt.errors import DeviceError, InputError
 from mobileopt.nightly import config as configuration
 from mobileopt.nightly import night, repository
 from mobileopt.nightly.config import Config
@@ -38,12 +38,56 @@ def perform(job: Job) -> Outcome:
             outcome = jobs.perform(config, job)
             if outcome.ok:
                 _write(config, outcome)
+            jobs.tidy()  # a worker has no end of the night
         return replace(outcome, files=_files(config, job)) if outcome.ok else outcome
 
 
 def machines() -> list[Machine]:
     """The machines of this host."""
     return jobs.LocalLab(here()).machines()
+
+
+@dataclass
+class Look:
+    """Looks for machines again when adb's list has changed, which asks no phone anything.
+
+    A phone that is still starting is listed and cannot be used yet: a change is looked at a few
+    times.
+    """
+
+    tries: int = 3
+    _left: int = 0
+    _seen: frozenset[tuple[str, str]] | None = None
+
+    def __call__(self) -> list[Machine] | None:
+        """The machines of this host, None when nothing has changed or adb does not answer."""
+        try:
+            listed = connections()
+        except DeviceError:
+            return None if self._seen is not None else machines()
+        if listed != self._seen:
+            self._left = self.tries
+        self._seen = listed
+        if not self._left:
+            return None
+        self._left -= 1
+        return machines()
+
+
+def connections() -> frozenset[tuple[str, str]]:
+    """What adb lists: serial and state. Network phones that are not there are connected first.
+
+    Raises DeviceError when adb's server does not answer.
+    """
+    settings = here().phones
+    if not settings.enabled:
+        return frozenset()
+    from mobileopt.adb import fleet
+    from mobileopt.nightly import phones
+
+    server = phones.server(settings)
+    fleet.connect(server, settings.connect)
+    return frozenset((each.serial, each.state) for each in server.transports())
 
 
 def here() -> Config:

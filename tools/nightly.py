@@ -25,7 +25,7 @@ from mobileopt.nightly import config as configuration
 from mobileopt.nightly import lock, night, orphans, reporting, telling, writing
 from mobileopt.nightly.budget import parse_until
 from mobileopt.nightly.config import NAME, Config
-from mobileopt.nightly.fleet import FleetLab
+from mobileopt.nightly.fleet import FleetLab, check_certificates
 from mobileopt.nightly.jobs import Lab
 from mobileopt.nightly.ledger import Ledger
 from mobileopt.nightly.night import Tools
@@ -150,6 +150,7 @@ def _configured(arguments: argparse.Namespace) -> Config:
     if arguments.no_publish:
         config = replace(config, site=replace(config.site, publish=False))
     configuration.check(config)
+    check_certificates(config.fleet)
     if not (config.repository_path / jobs.ASV).is_file():
         raise ConfigurationError(
             f"repository.path is {config.repository_path}, which has no {jobs.ASV}"

@@ -1,27 +1,28 @@
 """The hosts of a lab as processes on this one, for `benchmarks.verdicts.nightly --cluster`.
 
 A scheduler, three workers, each with a clone, a configuration and an adb server of its own; and
-somebody who kills one of each in the middle of the night.
+somebody who kills one of each while the night measures, and a worker while it compares.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mobileopt.nightly.ledger import Ledger
+
 HOSTS = 3
-_DIED = (2, 5, 8)  # jobs after which a worker, the scheduler and an adb server are killed
+_DIED = (("measure", 2), ("measure", 5), ("measure", 8), ("compare", 1))
+"""Jobs after which a worker, the scheduler, an adb server and another worker are killed."""
 _QUIET_ADB = {"ADB_LIBUSB": "0", "ADB_MDNS": "0", "ADB_LOCAL_TRANSPORT_MAX_PORT": "5554"}
 
 
@@ -34,7 +35,13 @@ class Cluster:
     starts: dict[str, Callable[[], subprocess.Popen[bytes]]] = field(default_factory=dict[str, Any])
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict[str, Any])
     adb_ports: list[int] = field(default_factory=list[int])
+    homes: list[Path] = field(default_factory=list[Path])
     killed: list[str] = field(default_factory=list[str])
+
+    @staticmethod
+    def deeds(*, comparing: bool) -> int:
+        """How many will be killed in a night that does compare, or does not."""
+        return sum(comparing or kind == "measure" for kind, _ in _DIED)
 
     def start(self, name: str) -> None:
         """Start a process, for the first time or again."""
@@ -50,26 +57,36 @@ class Cluster:
 
     def kill_adb(self) -> None:
         """`kill -9` of the first host's adb server; who needs it starts another."""
-        wanted = f"tcp:localhost:{self.adb_ports[0]}".encode()
-        for process in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if wanted in (process / "cmdline").read_bytes().split(b"\0"):
-                    os.kill(int(process.name), signal.SIGKILL)
-                    self.killed.append("adb server")
+        if _kill_adb(self.adb_ports[0]):
+            self.killed.append("adb server")
 
-    def disturb(self, ledger: Path, stop: threading.Event) -> None:
-        """Kill one of each as the night goes on."""
-        deeds = [lambda: self.kill("worker2"), lambda: self.kill("scheduler"), self.kill_adb]
-        for after, deed in zip(_DIED, deeds, strict=True):
+    def disturb(self, ledger: Path, stop: threading.Event, comparing: bool) -> None:
+        """Kill one of each as the night goes on; the last when it is `comparing`."""
+        deeds = [
+            lambda: self.kill("worker2"),
+            lambda: self.kill("scheduler"),
+            self.kill_adb,
+            lambda: self.kill("worker1"),
+        ][: self.deeds(comparing=comparing)]
+        for (kind, after), deed in zip(_DIED, deeds, strict=False):
             while not stop.wait(0.2):
-                if _jobs(ledger) >= after:
+                if jobs(ledger, kind) >= after:
                     deed()
+                    print(f"killed {self.killed[-1:]}", file=sys.stderr, flush=True)
                     break
+
+    def end(self) -> None:
+        """End all of it, also the adb server that took the killed one's place."""
+        for process in self.running.values():
+            process.kill()
+            process.wait()
+        for port in self.adb_ports:
+            _kill_adb(port)
 
 
 @contextlib.contextmanager
 def cluster(
-    folder: Path, clone: Path, phones: dict[str, Any], program: Path, configure: Callable[..., Path]
+    folder: Path, clone: Path, phones: dict[str, Any], configure: Callable[..., Path]
 ) -> Iterator[Cluster]:
     """A scheduler and its workers, the phones shared out among them."""
     from tests.loopback.server import adb_server, free_port, listens
@@ -82,11 +99,12 @@ def cluster(
         for number in range(1, HOSTS + 1):
             home = folder / f"host{number}"
             home.mkdir()
+            made.homes.append(home)
             subprocess.run(["git", "clone", "--quiet", str(clone), str(home / "clone")], check=True)
             adb = stack.enter_context(adb_server(home))
             made.adb_ports.append(adb)
             own = {key: phones[key][number - 1 :: HOSTS] for key in ("serials", "connect")}
-            config = configure(home, phones | own | {"adb_port": adb}, program, made.url)
+            config = configure(home, phones | own | {"adb_port": adb}, made.url)
             made.starts[f"worker{number}"] = _worker(made, f"worker{number}", home, config)
         made.start("scheduler")
         while not listens(port):
@@ -97,22 +115,26 @@ def cluster(
         try:
             yield made
         finally:
-            for process in made.running.values():
-                process.kill()
+            made.end()
 
 
-def count(results: Path) -> Counter[tuple[str, ...]]:
-    """How often each machine's commit and combination was measured, as the side-cars tell."""
-    from mobileopt.store import Store
-
-    runs = (run for run in Store(results).runs() if run["kind"] == "run" and not run["reason"])
-    return Counter((run["machine"], run["file"], *run["combination"]) for run in runs)
-
-
-def _jobs(ledger: Path) -> int:
+def jobs(ledger: Path, kind: str) -> int:
+    """How many jobs of a kind have ended, as a ledger says that somebody is writing."""
     with contextlib.suppress(FileNotFoundError):
-        return sum('"took"' in line for line in ledger.read_text().splitlines())
+        return sum(1 for _ in Ledger(ledger).of("took", what=kind))
     return 0
+
+
+def _kill_adb(port: int) -> int:
+    """`kill -9` the adb server of a port of ours, whoever has started it; how many there were."""
+    wanted, killed = {f"tcp:{host}{port}" for host in ("", "localhost:", "127.0.0.1:")}, 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if words[0].endswith("adb") and wanted & set(words):
+                os.kill(int(process.name), signal.SIGKILL)
+                killed += 1
+    return killed
 
 
 def _worker(made: Cluster, name: str, home: Path, config: Path) -> Callable[[], Any]:
@@ -141,9 +163,3 @@ def _wait_for(made: Cluster, folder: Path, phones: int) -> None:
         if time.monotonic() > end:
             raise SystemExit(f"the workers did not offer their phones:\n{offered}")
         time.sleep(0.5)
-
-
-def told(found: Counter[tuple[str, ...]], expected: int) -> str:
-    """A line about the count."""
-    doubled = [key for key, number in found.items() if number > 1]
-    return json.dumps({"expected": expected, "stored": len(found), "doubled": len(doubled)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -47,23 +48,28 @@ class _Probed:
     problem: str = ""
 
 
+_CONNECTING = threading.Lock()
+"""Of two threads that miss a phone, the second must not cut off what the first has connected."""
+
+
 def connect(server: Server, addresses: Sequence[str]) -> dict[str, str]:
     """Connect the phones at these addresses; gives those that could not be, with the reason.
 
     One that is connected stays as it is: connecting again would cut off who measures there.
     Raises InputError for what is no address, and ServerError when no server answers.
     """
-    connected = {each.serial for each in server.transports() if each.state == "device"}
     problems: dict[str, str] = {}
-    for address in addresses:
-        if address in connected:
-            continue
-        try:
-            server.connect(address)
-        except ServerError:
-            raise
-        except DeviceError as error:
-            problems[address] = str(error)
+    with _CONNECTING:
+        connected = {each.serial for each in server.transports() if each.state == "device"}
+        for address in addresses:
+            if address in connected:
+                continue
+            try:
+                server.connect(address)
+            except ServerError:
+                raise
+            except DeviceError as error:
+                problems[address] = str(error)
     return problems
 
 

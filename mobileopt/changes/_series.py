@@ -18,7 +18,7 @@ Results = Sequence[float | None] | npt.NDArray[np.float64]
 """One number per commit, None or NaN where there is none."""
 
 MIN_EFFECT = 0.01
-MIN_CONFIDENCE = 0.62
+MIN_CONFIDENCE = 0.54
 """Below it a change point is not reported."""
 
 SIDE = 3

@@ -118,6 +118,7 @@ class Site:
 
     publish: bool = key(True, "Whether to publish.")
     html: str = key("", "Its folder; empty is the html_dir of asv.conf.json.")
+    url: str = key("", "Where it is served from, for links in the report.")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ down: a worker or a scheduler that dies loses nothing.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from mobileopt.errors import CapabilityError, InputError, MobileoptError
+from mobileopt.errors import CapabilityError, ConfigurationError, InputError, MobileoptError
 from mobileopt.nightly import config as configuration
 from mobileopt.nightly.jobs import Job, Machine, Outcome
 
@@ -52,15 +53,28 @@ class FleetLab:
     patience: float = PATIENCE
     _client: Any = None
     _known: dict[str, Machine] = field(default_factory=dict[str, Machine])
+    _twice: dict[str, str] = field(default_factory=dict[str, str])
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(256))
 
     def machines(self) -> list[Machine]:
-        """The machines of all workers; raises CapabilityError or InputError without a cluster."""
+        """The machines of all workers; raises CapabilityError or InputError without a cluster.
+
+        Raises InputError for two hosts of one name: their results would be one history. A phone
+        that two workers have is left out.
+        """
         answers: dict[str, Any] = self.client().run(self.describe, on_error="ignore")
-        found = {each.resource: each for listed in answers.values() for each in listed or ()}
+        having: dict[Machine, list[str]] = {}
+        for worker, listed in answers.items():
+            for each in listed or ():
+                having.setdefault(each, []).append(worker)
+        self._twice = _twice(having)
         declared = self.declared()
-        self._known = {name: each for name, each in found.items() if name in declared}
+        self._known = {
+            each.resource: each
+            for each in having
+            if each.resource in declared and each.serial not in self._twice
+        }
         wanted = {each.serial for each in self._known.values()} & set(self.wanted)
         return [
             each
@@ -69,11 +83,10 @@ class FleetLab:
         ]
 
     def absent(self) -> dict[str, str]:
-        """Phones that are asked for and that no worker has."""
+        """Phones that are asked for and that no worker has, and those that two have."""
         serials = {each.serial for each in self._known.values()}
-        return {
-            each: "no worker of the cluster has it" for each in self.wanted if each not in serials
-        }
+        missing = [each for each in self.wanted if each not in serials]
+        return dict.fromkeys(missing, "no worker of the cluster has it") | self._twice
 
     def together(self, machines: Sequence[Machine]) -> list[list[Machine]]:
         """All hosts, and then all phones: a host is not measured while it serves its phones."""
@@ -96,7 +109,9 @@ class FleetLab:
     def declared(self) -> set[str]:
         """The resources that workers declare now."""
         workers: dict[str, Any] = self.client().scheduler_info(n_workers=-1)["workers"]
-        return {name for worker in workers.values() for name in worker["resources"]}
+        # A resource that was withdrawn stays, with a quantity of 0.
+        offered = (worker["resources"].items() for worker in workers.values())
+        return {name for each in offered for name, quantity in each if quantity}
 
     def client(self) -> Any:
         """A client that is connected; raises InputError when nobody answers."""
@@ -156,6 +171,32 @@ class FleetLab:
             if time.monotonic() - missing_since > self.patience:
                 future.cancel()
                 return Outcome(job, "machine", f"the worker with {job.machine.resource} is gone")
+
+
+def _twice(having: dict[Machine, list[str]]) -> dict[str, str]:
+    """The phones that several workers have, by serial; raises InputError for such a host."""
+    several = {each: " and ".join(sorted(at)) for each, at in having.items() if len(at) > 1}
+    for each, workers in several.items():
+        if not each.is_phone:
+            raise InputError(
+                f"{workers} are hosts of one kind and would share the history {each.name}; set "
+                f"host.enabled = false on all but one"
+            )
+    return {each.serial: f"{workers} both have it" for each, workers in several.items()}
+
+
+def check_certificates(settings: configuration.Fleet) -> None:
+    """Whether they can be shown to anybody; raises ConfigurationError for any that do not fit.
+
+    Else they would look like a scheduler that does not answer.
+    """
+    if not settings.scheduler.startswith("tls:"):
+        return
+    try:
+        context = ssl.create_default_context(cafile=settings.ca)
+        context.load_cert_chain(settings.certificate, settings.private_key)
+    except OSError as error:  # ssl's own errors are such
+        raise ConfigurationError(f"the files of [fleet] are no certificates: {error}") from error
 
 
 def connect(settings: configuration.Fleet) -> Any:

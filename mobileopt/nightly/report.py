@@ -21,10 +21,10 @@ EXIT_CODES: Mapping[Level, int] = {"nothing": 0, "regression": 1, "undecided": 2
 class Change:
     """A change that was measured again and found real; `new` until a report has told it.
 
-    One of `candidates` made it, oldest first. `ratio` is after over before, from `low` to
-    `high` at level `1 - alpha`, and `confidence` bounds from below the probability that the
-    search went right.
-    `accepted` is the reason for which somebody accepted it, if anybody did.
+    One of `candidates` made it, oldest first. `before` and `after` are the levels of its history
+    in `unit`. `ratio` is after over before as the second look measured it, from `low` to `high`
+    at level `1 - alpha`, and `confidence` bounds from below the probability that the search went
+    right. `accepted` is the reason for which somebody accepted it, if anybody did.
     """
 
     id: str
@@ -42,9 +42,11 @@ class Change:
     sentence: str
     confidence: float
     before: float
+    after: float
     found_at: float
     new: bool
     accepted: str = ""
+    on_phone: bool = False
     alpha: float = ALPHA
 
     @classmethod
@@ -53,7 +55,7 @@ class Change:
     ) -> Change:
         """From the ledger's record and what git knows of the commits."""
         plain = ("id", "machine", "metric", "unit", "variant", "worse", "parent", "how")
-        numbers = ("low", "confidence", "before")
+        numbers = ("low", "confidence", "before", "after")
         return cls(
             **{name: record[name] for name in (*plain, *numbers, "sentence")},
             # JSON has no infinity.
@@ -63,6 +65,8 @@ class Change:
             found_at=float(record["at"]),
             new=new,
             accepted=accepted,
+            # A phone's results are filed under an environment of their own, which a series names.
+            on_phone=" phone-" in record["series"],
             alpha=record.get("alpha", ALPHA),
         )
 
@@ -98,7 +102,8 @@ class Row:
 class Report:
     """The whole night. `undecided`, `refuted` and `given_up`, which no session of several nights
     could decide, are suspicions with a reason each; `seen` are changes of histories that cannot
-    be measured again."""
+    be measured again. `site` is the folder of the published site, `address` where it is served
+    from, empty if nowhere."""
 
     title: str
     started: datetime
@@ -114,6 +119,7 @@ class Report:
     left: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     site: str = ""
+    address: str = ""
 
     @property
     def regressions(self) -> tuple[Change, ...]:
@@ -155,7 +161,9 @@ class Report:
     def headline(self) -> str:
         """One sentence."""
         if count := len(self.regressions):
-            commits = {each.candidates[0].hash for each in self.regressions if each.candidates}
+            first = (each.candidates[0].hash if each.candidates else each.parent
+                     for each in self.regressions)  # fmt: skip
+            commits = set(first)
             return f"{_count(count, 'regression')} from {_count(len(commits), 'commit')}"
         if self.undecided:
             return f"{_count(len(self.undecided), 'suspicion')} could not be decided"

@@ -54,6 +54,7 @@ def report(
         left=tuple(f"{what}: {why}" for what, why in shift.left.items()),
         warnings=tuple(shift.warnings),
         site=site,
+        address=shift.config.site.url,
     )
 
 

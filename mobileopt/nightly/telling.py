@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mobileopt.nightly.config import Config, Mail, secret
 from mobileopt.nightly.report import Level, Report
-from mobileopt.nightly.writing import as_json, markdown
+from mobileopt.nightly.writing import as_json, markdown, text
 
 _SECONDS = 30.0
 _WORSE_OR_SAME: dict[str, tuple[Level, ...]] = {
@@ -59,7 +59,7 @@ def _send(mail: Mail, report: Report) -> None:
     message = EmailMessage()
     message["Subject"] = f"{report.title}: {report.headline}"
     message["From"], message["To"] = mail.sender, ", ".join(mail.to)
-    message.set_content(markdown(report))
+    message.set_content(text(report))
     with _server(mail) as server:
         if mail.user:
             server.login(mail.user, secret(mail.password_env))

@@ -1,4 +1,4 @@
-"""A night's report as markdown, JSON and an Atom feed."""
+"""A night's report as markdown, plain text, JSON and an Atom feed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mobileopt.nightly import claims, outline
+from mobileopt.nightly.claims import Claim
+from mobileopt.nightly.outline import Section
 from mobileopt.nightly.report import Change, Report
-from mobileopt.nightly.suspects import Suspect
-from mobileopt.report.units import bytes_, milliseconds
 from mobileopt.store import files
 
 ATOM = "http://www.w3.org/2005/Atom"
 _ENTRIES = 50  # of the feed: readers keep the older ones
-_MANY = 10  # lines of a list, below which the rest is only counted
 
 
 def write(report: Report, folder: Path, url: str, changes: Iterable[Change]) -> list[Path]:
@@ -41,28 +41,23 @@ def write(report: Report, folder: Path, url: str, changes: Iterable[Change]) -> 
 
 def markdown(report: Report) -> str:
     """The report for a person; nothing in it that came from outside is taken for markup."""
-    parts = [
-        f"# {_plain(report.title)}: {report.headline}",
-        f"{report.started:%Y-%m-%d %H:%M} to {report.ended:%H:%M} UTC, newest commit "
-        f"`{report.tip[:8]}` {_plain(report.subject)}",
-        _changes("Regressions", report.regressions),
-        _list("Could not be decided", [_undecided(*each) for each in report.undecided]),
-        _changes("Improvements", report.improvements),
-        _changes("Accepted", report.accepted),
-        _changes("Told before, in recent commits", report.known),
-        _list("Seen in history, and not of a kind that can be measured again",
-              [_plain(each.sentence()) for each in report.seen]),
-        _machines(report),
-        _list("Left for another night", [_plain(each) for each in report.left]),
-        _list("Suspected, measured again, and not so",
-              [_undecided(*each) for each in report.refuted]),
-        _list("Given up: measured on several nights, and never decided",
-              [_undecided(*each) for each in report.given_up]),
-        _list("Warnings", [_plain(each) for each in report.warnings]),
-    ]  # fmt: skip
+    title, below = map(_plain, outline.head(report))
+    parts = [f"# {title}", below, *map(_section, outline.sections(report))]
     if report.site:
-        parts.append(f"The site: `{_plain(report.site)}`")
-    return "\n\n".join(part for part in parts if part) + "\n"
+        parts.append(f"The site: {_plain(report.address or report.site)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def text(report: Report) -> str:
+    """The report as mail shows it: no markup, a figure a line."""
+    parts = list(map(_printable, outline.head(report)))
+    for section in outline.sections(report):
+        lines = [f"- {_printable(each)}" for each in section.lines]
+        blocks = "\n\n".join(map(_told, section.claims))
+        parts.append("\n".join([section.heading.upper(), "", *lines, blocks]).strip())
+    if report.site:
+        parts.append(f"The site: {_printable(report.address or report.site)}")
+    return "\n\n".join(parts) + "\n"
 
 
 def as_json(report: Report) -> str:
@@ -102,7 +97,9 @@ def _entry(feed: ET.Element, change: Change, url: str) -> None:
     _child(author, "name", change.candidates[0].author if change.candidates else "unknown")
     if url:
         ET.SubElement(entry, "link", href=f"{url.rstrip('/')}/report.md")
-    _child(entry, "content", "\n".join(_lines(change)))
+    [claim] = claims.claims([change], (), "")
+    said = (claim.title, *claim.who, *claim.sentences, change.sentence)
+    _child(entry, "content", "\n".join(said))
 
 
 def _child(parent: ET.Element, name: str, text: str) -> None:
@@ -110,82 +107,54 @@ def _child(parent: ET.Element, name: str, text: str) -> None:
     ET.SubElement(parent, name).text = "".join(c for c in text if c.isprintable() or c == "\n")
 
 
-def _changes(heading: str, changes: Sequence[Change]) -> str:
-    if not changes:
-        return ""
-    groups: dict[tuple[str, ...], list[Change]] = {}
-    for change in changes:
-        groups.setdefault(tuple(each.hash for each in change.candidates), []).append(change)
-    blocks = [_of_one_commit(group) for group in groups.values()]
-    return f"## {heading}\n\n" + "\n\n".join(blocks)
+def _section(section: Section) -> str:
+    lines = [f"- {_plain(each)}" for each in section.lines]
+    blocks = ["\n".join(lines)] if lines else []
+    blocks += map(_claim, section.claims)
+    return "\n\n".join([f"## {section.heading}", *blocks])
 
 
-def _of_one_commit(changes: Sequence[Change]) -> str:
-    head = [_plain(line) for line in _culprit(changes[0])]
-    rows = ["| variant | metric | machine | change | interval | before | confidence |",
-            "|---|---|---|---|---|---|---|"]  # fmt: skip
-    for change in sorted(changes, key=lambda each: (each.machine, each.metric, each.variant)):
-        cells = (
-            change.variant, change.metric, change.machine, change.size, change.interval or "exact",
-            _amount(change.before, change.unit), _sure(change),
-        )  # fmt: skip
-        rows.append("| " + " | ".join(map(_cell, cells)) + " |")
-    return "\n".join([f"### {head[0]}", "", *head[1:], "", *rows])
+def _claim(claim: Claim) -> str:
+    sentences = [f"- {_plain(each)}" for each in claim.sentences]
+    blocks = [f"### {_plain(claim.title)}", "\n".join(sentences), _listed(claim.who)]
+    blocks.append("\n".join(_table(claims.HEADINGS, claim.rows)))
+    if claim.more:
+        blocks.append(_more(claim))
+    if claim.graph:
+        blocks.append(f"[Its history]({claim.graph})")
+    if claim.again:
+        commands = map(_printable, claim.again)
+        blocks.append("\n".join(["To measure it again:", "", "```", *commands, "```"]))
+    return "\n\n".join(blocks)
 
 
-def _sure(change: Change) -> str:
-    return "certain" if change.confidence == 1 else f"at least {change.confidence:.1%}"
+def _listed(lines: Sequence[str]) -> str:
+    """Lines some of which are of a list, whose mark stays one."""
+    return "\n".join(f"- {_plain(e[2:])}" if e.startswith("- ") else _plain(e) for e in lines)
 
 
-def _culprit(change: Change) -> list[str]:
-    found = change.candidates
-    if len(found) == 1:
-        commit = found[0]
-        return [f"{commit.short} {commit.subject}",
-                f"by {commit.author}, {commit.date:%Y-%m-%d %H:%M %z}"]  # fmt: skip
-    if not found:
-        return ["a commit that is no longer in the repository", f"after {change.parent[:8]}"]
-    lines = [f"one of {len(found)} commits, {found[0].short} to {found[-1].short}"]
-    return lines + [f"- {each.short} {each.subject}" for each in found[:_MANY]]
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [f"| {' | '.join(headings)} |", f"|{'---|' * len(headings)}"]
+    return lines + [f"| {' | '.join(map(_cell, row))} |" for row in rows]
 
 
-def _lines(change: Change) -> list[str]:
-    what = f"{change.metric} of {change.variant} on {change.machine}: {change.size}"
-    return [*_culprit(change), what, change.sentence]
+def _told(claim: Claim) -> str:
+    lines = [claim.title, *claim.who, *(f"  {each}" for each in claim.sentences)]
+    for variant, metric, machine, before, after, change, interval, sure in claim.rows:
+        lines += [
+            f"  {metric} of {variant} on {machine}:",
+            f"    {before} before, {after} after",
+            f"    measured again: {change}, {interval}, confidence {sure}",
+        ]
+    lines += [f"  {_more(claim)}"] if claim.more else []
+    lines += [f"  its history: {claim.graph}"] if claim.graph else []
+    if claim.again:
+        lines += ["  to measure it again:", *(f"    {each}" for each in claim.again)]
+    return "\n".join(map(_printable, lines))
 
 
-def _machines(report: Report) -> str:
-    if not report.machines:
-        return "No machine was there to measure on."
-    rows = ["| machine | commits measured | has the newest commit |", "|---|---|---|"]
-    for row in report.machines:
-        newest = ("yes" if row.has_tip else "no") + (f", {_cell(row.note)}" if row.note else "")
-        rows.append(f"| {_cell(row.machine)} | {row.measured} | {newest} |")
-    return "\n".join(["## Machines", "", *rows])
-
-
-def _list(heading: str, lines: Sequence[str]) -> str:
-    if not lines:
-        return ""
-    shown = [f"- {line}" for line in lines[:_MANY]]
-    if len(lines) > _MANY:
-        shown.append(f"- and {len(lines) - _MANY} more, see report.json")
-    return "\n".join([f"## {heading}", "", *shown])
-
-
-def _undecided(suspect: Suspect, reason: str) -> str:
-    return f"{_suspicion(suspect)}: {_plain(reason)}"
-
-
-def _suspicion(suspect: Suspect) -> str:
-    what = _plain(f"{suspect.metric} of {suspect.variant or suspect.series}")
-    change = f"{suspect.after / suspect.before - 1:+.1%}"
-    return f"{what} on {_plain(suspect.machine)}, {change} at `{suspect.first[:8]}`"
-
-
-def _amount(value: float, unit: str) -> str:
-    known = {"seconds": milliseconds, "bytes": bytes_}
-    return known[unit](value) if unit in known else f"{value:.4g} {unit}"
+def _more(claim: Claim) -> str:
+    return f"and {claim.more} more changes, see report.json"
 
 
 def _cell(text: str) -> str:
@@ -194,10 +163,14 @@ def _cell(text: str) -> str:
 
 def _plain(text: str) -> str:
     """One line of text in which nothing is markup: a commit's subject may hold anything."""
-    line = "".join(c if c.isprintable() else " " for c in text)
+    line = _printable(text)
     for mark in "\\`*[]<>":
         line = line.replace(mark, f"\\{mark}" if mark != "<" else "&lt;")
     return line.replace("\\>", ">")
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _moment(value: Any) -> str:

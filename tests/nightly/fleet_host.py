@@ -54,4 +54,14 @@ if __name__ == "__main__":
     worker._AGAIN = 0.5
     state = Path(folder) / f"host-{os.getpid()}"
     config = Config(fleet=settings(scheduler, folder), root=state)
-    asyncio.run(worker._serve(config, dict.fromkeys(resources, 1), Console(stderr=True)))
+    worker._LOOK = 0.2
+    offered = Path(folder) / "offered"
+
+    def look():
+        """What a test has written since, if anything."""
+        if not offered.exists():
+            return None
+        os.environ["FLEET_HOST_RESOURCES"] = offered.read_text()
+        return machines()
+
+    asyncio.run(worker._serve(config, dict.fromkeys(resources, 1), look, Console(stderr=True)))

@@ -1,6 +1,7 @@
 """Every file under docs/examples is checked by what reads it in earnest."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -21,11 +22,12 @@ CHECKED = {"nightly.toml", "crontab", "github-nightly.yml", "Containerfile", *UN
 
 
 def command(name):
-    """A program of this environment or of the system; skips the test without it."""
-    found = Path(sys.executable).with_name(name)
-    if found.exists():
-        return str(found)
-    return shutil.which(name) or pytest.skip(f"{name} is not installed")
+    """A program of this environment or of the system; without it CI fails, and others skip."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None and os.environ.get("CI"):
+        pytest.fail(f"{name} is not installed, and this is CI")
+    return found or pytest.skip(f"{name} is not installed")
 
 
 def run(*arguments):
@@ -101,6 +103,18 @@ def test_github_takes_the_workflow():
     schema = ("--builtin-schema", "vendor.github-workflows")
     done = run(checker, *schema, str(workflow))
     assert done.returncode == 0, done.stdout
+    # The schema knows no expressions, no contexts and no action's inputs.
+    done = run(command("actionlint"), "-no-color", str(workflow))
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_workflow_that_only_the_schema_would_take_is_found(tmp_path):
+    text = (EXAMPLES / "github-nightly.yml").read_text()
+    broken = tmp_path / "broken.yml"
+    broken.write_text(text.replace("secrets.NIGHTLY", "secret.NIGHTLY"))
+    done = run(command("actionlint"), "-no-color", str(broken))
+    assert done.returncode == 1
+    assert 'undefined variable "secret"' in done.stdout
 
 
 def test_the_workflows_scripts_are_shell_and_their_command_is_taken():
@@ -128,3 +142,13 @@ def test_the_container_starts_the_nightly_and_installs_an_extra_there_is():
     assert parsed(entry).config.name == config.NAME
     extras = re.findall(r"\[(\w+)\]\"", text)
     assert extras == ["fleet"]
+
+
+def test_what_a_container_has_to_remember_lies_in_the_volume_its_first_lines_mount():
+    text = (EXAMPLES / "Containerfile").read_text()
+    [home] = re.findall(r"^ENV HOME=(.*)$", text, re.MULTILINE)
+    assert re.findall(r"^VOLUME (.*)$", text, re.MULTILINE) == [home]
+    line = re.search(r"^#   podman run (.*\\\n#.*)$", text, re.MULTILINE)[1].replace("\\\n#", "")
+    mounts = dict(re.findall(r"-v (\S+):(\S+)", line))
+    assert mounts == {'"$PWD"': "/srv/mobileopt", "mobileopt-home": home}
+    assert parsed(["-m", "tools.nightly", *line.split("mobileopt-nightly")[1].split()]).until

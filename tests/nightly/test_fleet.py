@@ -4,11 +4,12 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mobileopt.errors import CapabilityError, InputError
+from mobileopt.errors import CapabilityError, ConfigurationError, InputError
 from mobileopt.nightly import fleet
 from mobileopt.nightly.config import Fleet
 from mobileopt.nightly.fleet import FleetLab
@@ -150,6 +151,42 @@ def test_phones_that_are_asked_for_and_that_no_worker_has_are_told(cluster):
     lab.close()
 
 
+def test_phones_come_and_go_while_a_worker_works(cluster, lab):
+    cluster.scheduler()
+    cluster.host("device:P1", "device:P2")
+    there = ready(lab, 2)
+    running = lab.submit(job(there["device:P1"], tenths=20))
+    wait_until(lambda: len(cluster.log()) == 1)
+    (cluster.folder / "offered").write_text("device:P1 device:P3")
+    wait_until(lambda: lab.declared() == {"device:P1", "device:P3"})
+    assert {each.serial for each in lab.machines()} == {"P1", "P3"}
+    assert lab.submit(job(PHONES[2])).result(60).ok
+    # The phone that is in use gets no second job, though the scheduler was told of it again.
+    following = lab.submit(job(there["device:P1"], "c2"))
+    assert running.result(60).ok
+    assert following.result(60).ok
+    words = [word for word, _, resource, _ in cluster.log() if resource == "device:P1"]
+    # On a busy computer a job may be submitted again: it is the order that tells.
+    assert words == ["begin", "end"] * (len(words) // 2)
+    assert len(words) >= 4
+    with pytest.raises(InputError, match="no worker of the cluster has device:P2"):
+        lab.submit(job(PHONES[1]))
+
+
+def test_a_phone_that_two_workers_have_is_left_out_and_two_hosts_of_a_name_are_refused(cluster):
+    cluster.scheduler()
+    cluster.host("device:P1", "device:P2"), cluster.host("device:P2")
+    lab = cluster.lab()
+    wait_until(lambda: len(lab.client().scheduler_info()["workers"]) == 2)
+    assert [each.serial for each in lab.machines()] == ["P1"]
+    assert "both have it" in lab.absent()["P2"]
+    cluster.host("host:a"), cluster.host("host:a")
+    wait_until(lambda: len(lab.client().scheduler_info()["workers"]) == 4)
+    with pytest.raises(InputError, match=r"share the history a; set host\.enabled = false"):
+        lab.machines()
+    lab.close()
+
+
 def test_a_job_whose_worker_is_killed_is_done_when_the_worker_is_back(cluster, lab):
     cluster.scheduler()
     worker = cluster.host("device:P1")
@@ -213,6 +250,18 @@ def test_with_tls_jobs_run_and_nobody_joins_without_a_certificate(tmp_path):
     finally:
         lab.close()
         cluster.kill()
+
+
+@pytest.mark.parametrize("name", ["ca", "certificate", "private_key"])
+def test_certificates_that_do_not_fit_are_a_broken_configuration(tmp_path, name):
+    certificates(tmp_path)
+    good = fleet_host.settings("tls://lab:8786", tmp_path)
+    fleet.check_certificates(good)
+    empty = tmp_path / "empty.pem"
+    empty.touch()
+    with pytest.raises(ConfigurationError, match="files of \\[fleet\\] are no cert") as refused:
+        fleet.check_certificates(replace(good, **{name: str(empty)}))
+    assert refused.value.exit_code == 3
 
 
 def test_without_a_scheduler_it_says_so(monkeypatch):

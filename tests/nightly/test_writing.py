@@ -1,7 +1,7 @@
 import json
 import math
 import xml.etree.ElementTree as ET
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -17,7 +17,7 @@ CHANGE = Change(
     id="urn:uuid:1", machine="pixel-8", metric="latency.time_forward", unit="seconds",
     variant="mlp/fused-float-nchw-mobile", worse=True, candidates=(CULPRIT,), parent="5" * 40,
     ratio=1.212, low=1.19, high=1.23, how="session", sentence="the later commit is 21 % slower",
-    confidence=0.96, before=0.01234, found_at=START.timestamp(), new=True,
+    confidence=0.96, before=0.01234, after=0.01502, found_at=START.timestamp(), new=True,
 )  # fmt: skip
 SUSPECT = Suspect(
     "pixel-8", "series", "latency.time_forward", "seconds", "mlp/unfused-float-nchw-mobile",
@@ -34,7 +34,104 @@ def test_a_regression_stands_first_with_its_commit_author_size_and_confidence():
     assert text.startswith("# Lab: 1 regression from 1 commit\n")
     assert "### 66666666 Fold less" in text
     assert "by Ada, 2026-03-01 12:00 +0000" in text
-    assert "| +21.2% | +19.0% to +23.0% (99%) | 12.3 ms | at least 96.0% |" in text
+    assert "| 12.3 ms | 15.0 ms | +21.2% | +19.0% to +23.0% (99%) | at least 96.0% |" in text
+
+
+def test_a_plain_sentence_says_what_the_commit_did_and_where():
+    hosts = replace(CHANGE, machine="host", ratio=1.3)
+    machines = tuple(Row(name, 3, has_tip=True) for name in ("pixel-8", "host", "pixel-6"))
+    text = writing.markdown(replace(REPORT, changes=(CHANGE, hosts), machines=machines))
+    sentence = "- made fused-float-nchw-mobile of mlp 1.21 to 1.3 times as slow on 2 of 3 machines"
+    assert sentence in text
+    assert text.index(sentence) < text.index("| variant |")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"ratio": 1.042}, "fused-float-nchw-mobile of mlp 4.2% slower on pixel-8"),
+        ({"ratio": 0.8, "worse": False}, "fused-float-nchw-mobile of mlp 20.0% faster on pixel-8"),
+        ({"metric": "size.track_artifact", "unit": "bytes"}, "1.21 times as large on pixel-8"),
+        ({"metric": "passes.time_apply", "variant": "mlp/fx"}, "the pass fx on mlp 1.21 times as"),
+        ({"metric": "fidelity.track_noise", "ratio": math.inf}, "less exact, from nothing on"),
+    ],
+)
+def test_the_sentence_fits_what_was_measured(fields, words):
+    text = writing.markdown(replace(REPORT, changes=(replace(CHANGE, **fields),)))
+    assert words in text
+
+
+def test_it_says_how_to_measure_it_again_on_the_host_and_on_a_phone():
+    text = writing.markdown(REPORT)
+    assert (
+        "mobileopt check --base 55555555 --head 66666666 "
+        "--models mlp --recipes fused-float-nchw-mobile --passes\n"
+    ) in text
+    text = writing.markdown(replace(REPORT, changes=(replace(CHANGE, on_phone=True),)))
+    assert "python -m tools.collect --redo --device pixel-8 --model mlp" in text
+    a_pass = replace(CHANGE, metric="passes.time_apply", variant="mlp/fx")
+    text = writing.markdown(replace(REPORT, changes=(a_pass,)))
+    assert "--recipes --passes fx --pass-models mlp" in text
+
+
+def test_a_command_is_one_line_whatever_a_machine_is_called():
+    evil = replace(CHANGE, on_phone=True, machine="x\n```\nrm -rf; $(id)")
+    text = writing.markdown(replace(REPORT, changes=(evil,)))
+    assert text.count("\n```\n") == 2
+    assert "--device 'x ``` rm -rf; $(id)' " in text
+
+
+def test_the_history_is_a_link_where_the_site_has_an_address():
+    assert "Its history" not in writing.markdown(REPORT)
+    text = writing.markdown(replace(REPORT, address="https://lab.example.org/"))
+    assert (
+        "[Its history](https://lab.example.org/index.html#/series?benchmark=latency.time_forward"
+        "&machine=pixel-8&p-model=%27mlp%27&p-recipe=%27fused-float-nchw-mobile%27)"
+    ) in text
+
+
+def test_the_changes_of_one_commit_are_bounded_and_the_rest_is_counted():
+    many = tuple(replace(CHANGE, machine=f"phone-{n:02}") for n in range(25))
+    text = writing.markdown(replace(REPORT, changes=many))
+    assert text.count("\n| mlp/") == 20
+    assert "and 5 more changes, see report.json" in text
+
+
+def test_mail_is_text_without_markup_and_with_the_same_figures():
+    text = writing.text(replace(REPORT, address="https://lab.example.org", site="/srv/site"))
+    assert text.startswith("Lab: 1 regression from 1 commit\n")
+    for part in (
+        "REGRESSIONS\n\n66666666 Fold less | <b>`rm`</b>\nby Ada, 2026-03-01 12:00 +0000\n",
+        "  made fused-float-nchw-mobile of mlp 1.21 times as slow on pixel-8\n",
+        "    12.3 ms before, 15.0 ms after\n",
+        "    measured again: +21.2%, +19.0% to +23.0% (99%), confidence at least 96.0%\n",
+        "  its history: https://lab.example.org/index.html#/series?benchmark=",
+        "    mobileopt check --base 55555555 --head 66666666",
+        "The site: https://lab.example.org\n",
+    ):
+        assert part in text
+    assert "---|" not in text
+    assert "\\" not in text
+
+
+@pytest.mark.parametrize(
+    ("environment", "phone"), [("phone-py3.11-torch2.12", True), ("env-1", False)]
+)
+def test_a_phone_is_told_from_a_host_by_where_its_results_are_filed(environment, phone):
+    record = asdict(CHANGE) | {
+        "series": f"latency.time_forward v1 {environment} mlp/fused-float-nchw-mobile",
+        "candidates": [CULPRIT.hash], "at": 0.0,
+    }  # fmt: skip
+    read = Change.of(record, {CULPRIT.hash: CULPRIT}, new=True, accepted="")
+    assert (read.on_phone, read.after) == (phone, CHANGE.after)
+
+
+def test_a_commit_that_is_gone_is_still_one_commit():
+    gone = replace(CHANGE, candidates=())
+    assert replace(REPORT, changes=(gone,)).headline == "1 regression from 1 commit"
+    text = writing.markdown(replace(REPORT, changes=(gone,)))
+    assert "### a commit that is no longer in the repository" in text
+    assert "To measure it again" not in text
 
 
 def test_nothing_that_came_from_outside_is_markup():
@@ -42,6 +139,7 @@ def test_nothing_that_came_from_outside_is_markup():
     assert "<b>" not in text
     assert "`rm`" not in text
     control = replace(CHANGE, machine="evil\x1b[31m\n# heading")
+    assert "\x1b" not in writing.text(replace(REPORT, changes=(control,)))
     assert "\x1b" not in writing.markdown(replace(REPORT, changes=(control,)))
     assert "\n# heading" not in writing.markdown(replace(REPORT, changes=(control,)))
 
@@ -50,6 +148,7 @@ def test_a_range_lists_its_commits():
     change = replace(CHANGE, candidates=(CULPRIT, replace(CULPRIT, hash="7" * 40)))
     text = writing.markdown(replace(REPORT, changes=(change,)))
     assert "one of 2 commits, 66666666 to 77777777" in text
+    assert "\n- 77777777 Fold less" in text
 
 
 def test_what_was_left_undecided_and_refuted_is_told_with_its_reason():
@@ -60,7 +159,7 @@ def test_what_was_left_undecided_and_refuted_is_told_with_its_reason():
     )  # fmt: skip
     text = writing.markdown(report)
     assert text.startswith("# Lab: 1 suspicion could not be decided\n")
-    for part in ("+10.0% at `22222222`: no time was left", "no difference larger than 0.4 %",
+    for part in ("+10.0% at 22222222: no time was left", "no difference larger than 0.4 %",
                  "abc on pixel-8", "origin could not be fetched", "/srv/site"):  # fmt: skip
         assert part in text
 

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from nightly.laboratory import HOST, Laboratory
 
+from mobileopt.errors import ServerError
 from mobileopt.nightly import config as configuration
 from mobileopt.nightly.jobs import Job, Machine, Outcome
 from mobileopt.store import Store
@@ -103,11 +104,53 @@ def test_a_worker_without_a_scheduler_is_a_broken_configuration(lab, capsys):
     assert "whom to work for" in capsys.readouterr().err
 
 
-def test_a_worker_without_machines_says_so(lab, monkeypatch, capsys):
-    monkeypatch.setattr(work, "machines", list)
+def test_a_worker_that_can_have_no_machine_says_so(lab, monkeypatch, capsys):
     path = lab.folder / "nightly.toml"
+    path.write_text(path.read_text() + "[host]\nenabled = false\n")
     assert worker.main(["--config", str(path), "--scheduler", "tcp://127.0.0.1:1"]) == 2
     assert "no machine to offer" in capsys.readouterr().err
+
+
+def test_a_worker_whose_certificates_are_missing_is_a_broken_configuration(lab, capsys):
+    path = lab.folder / "nightly.toml"
+    files = "".join(f'{name} = "tls/{name}"\n' for name in ("ca", "certificate", "private_key"))
+    path.write_text(f'{path.read_text()}[fleet]\nscheduler = "tls://lab:8786"\n{files}')
+    assert worker.main(["--config", str(path)]) == 3
+    assert f"fleet.ca has '{lab.folder}/tls/ca', which is no file" in capsys.readouterr().err
+
+
+def test_exports_are_pruned_after_each_job(lab, monkeypatch):
+    pruned = []
+    monkeypatch.setattr(jobs, "tidy", lambda: pruned.append(len(lab.done)))
+    work.perform(measure(lab, 0)), work.perform(compare(lab))
+    assert pruned == [1, 2]
+
+
+def test_machines_are_looked_for_again_a_few_times_after_what_adb_lists_has_changed(
+    lab, monkeypatch
+):
+    asked = []
+    listed = [{("R58M", "device")}]
+    monkeypatch.setattr(work, "connections", lambda: frozenset(listed[-1]))
+    monkeypatch.setattr(work, "machines", lambda: asked.append(1) or [HOST])
+    look = work.Look(tries=2)
+    assert [look() for _ in range(4)] == [[HOST], [HOST], None, None]
+    listed.append(set())
+    assert [look() for _ in range(3)] == [[HOST], [HOST], None]
+    assert len(asked) == 4
+
+
+def test_a_server_that_does_not_answer_takes_no_phone_away(lab, monkeypatch):
+    def silent():
+        raise ServerError("no server answers")
+
+    monkeypatch.setattr(work, "machines", lambda: [HOST])
+    monkeypatch.setattr(work, "connections", frozenset)
+    look = work.Look(tries=1)
+    look()
+    monkeypatch.setattr(work, "connections", silent)
+    assert look() is None
+    assert work.Look()() == [HOST]
 
 
 def test_an_outcome_of_a_comparison_has_no_files(lab):
