@@ -11,6 +11,7 @@ Prints tables as markdown. Examples:
     python -m benchmarks.verdicts publish
     python -m benchmarks.verdicts tuning --models resnet18
     python -m benchmarks.verdicts instructions --models annotated_conv_bn_relu
+    python -m benchmarks.verdicts report --write
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ COMMANDS = {
     "instructions": "benchmarks.verdicts.instructions",
     "nightly": "benchmarks.verdicts.nightly",
     "publish": "benchmarks.verdicts.publish",
+    "report": "benchmarks.verdicts.report",
     "store_scale": "benchmarks.verdicts.store_scale",
     "tuning": "benchmarks.verdicts.tuning",
 }

@@ -38,6 +38,17 @@ LAUNCH = 0.2
 SESSIONS = {5: 0.01, 30: 0.005}
 """Seconds of measured work, and the threshold asked of such a session."""
 
+BARS = (
+    ("slower under no change, 5 s and 30 s", "at most 1 %", (5, 30), 0.0, "slower"),
+    ("2 % called in 5 s", "at least 95 %", (5,), 0.02, "slower"),
+    ("1 % called in 30 s", "at least 90 %", (30,), 0.01, "slower"),
+)
+"""What, how much is asked, the sessions' seconds, the true slowdown, the verdict counted."""
+
+_ORIGINS = ("as they came", "drawn")
+Answers = dict[tuple[int, str], dict[float, Counter[str]]]
+"""By a session's seconds and origin: by the true slowdown, how often there was which verdict."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the tables as markdown; 0 when all was measured."""
@@ -158,22 +169,42 @@ def _record(seconds: float, busy: int, *, pin: bool) -> list[list[pairs.Pair]]:
 def _judge(title: str, launches: list[list[pairs.Pair]], sessions: int) -> None:
     slowdowns = sorted({each.slowdown for each in launches[0]})
     rows: list[list[str]] = []
+    answered: Answers = {}
     ways = [(seconds, drawn) for seconds in SESSIONS for drawn in (False, True)]
     for seconds, drawn in _track(ways, "judging"):
         size = round(seconds / LAUNCH)
         chosen = list(_drawn(launches, size, sessions) if drawn else _cut(launches, size))
         if not chosen:
             continue  # too few launches were recorded for one such session
-        origin = "drawn" if drawn else "as they came"
+        origin = _ORIGINS[drawn]
         for clock, grouped in (("cpu", True), ("cpu", False), ("wall", True)):
             ask = (SESSIONS[seconds], clock, grouped)
             cells = [Counter(_word(_compared(c, s, *ask)) for c in chosen) for s in slowdowns]
             what = "launches" if grouped else "rounds"
             row = [f"{seconds} s", f"{len(chosen)} {origin}", clock, what]
             rows.append([*row, *_cells(cells)])
+            if (clock, grouped) == ("cpu", True):
+                answered[seconds, origin] = dict(zip(slowdowns, cells, strict=True))
     print(f"\n### {title}: {len(launches)} launches, in %\n\n{_description(launches)}\n")
     found = [f"found {s:.0%}" for s in slowdowns[1:]]
     _table(["session", "sessions", "clock", "what repeats", *_HEAD[:3], *found], rows)
+    print("\nWhat is asked of it, on CPU times with launches as what repeats:\n")
+    _table(["bar", "asked", *_ORIGINS], _bars(answered))
+
+
+def _bars(answered: Answers) -> Iterator[list[str]]:
+    """What was asked beside how many sessions of how many answered so."""
+    for what, asked, seconds, slowdown, wanted in BARS:
+        row = [what, asked]
+        for origin in _ORIGINS:
+            cells = [
+                answered[each, origin][slowdown]
+                for each in seconds
+                if slowdown in answered.get((each, origin), {})
+            ]
+            count = sum(cell[wanted] for cell in cells)
+            row.append(f"{count} of {sum(cell.total() for cell in cells)}")
+        yield row
 
 
 def _cut(launches: list[list[pairs.Pair]], size: int) -> Iterator[list[list[pairs.Pair]]]:
