@@ -63,6 +63,22 @@ def test_a_step_of_a_throttled_machine_is_found():
     assert indices(values) == pytest.approx([50], abs=2)
 
 
+def test_throttling_in_a_long_history_is_no_change():
+    values = noisy([1.0] * 600, seed=5)
+    for start in range(20, 600, 40):
+        values[start : start + 4] *= 1.15
+    assert indices(values) == []
+
+
+def test_a_step_of_twice_the_noise_is_found_more_often_than_not():
+    found = [indices(step(0.02, seed=seed)) for seed in range(20)]
+    assert sum(any(abs(at - 40) <= 2 for at in each) for each in found) >= 15
+
+
+def test_a_large_step_is_found_after_three_results_of_six():
+    assert indices([1.0, 1.0, 1.0, 1.5, 1.5, 1.5]) == [3]
+
+
 @pytest.mark.parametrize("total", [0.02, 0.04, -0.04])
 def test_drift_is_not_reported_as_a_step(total):
     ramp = np.exp(total * np.linspace(0, 1, 150))
