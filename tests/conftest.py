@@ -1,3 +1,4 @@
+import signal
 from collections import Counter
 from typing import Any
 
@@ -7,6 +8,10 @@ from mobileopt.torch_warnings import KNOWN
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A job in the background of a shell without job control ignores Ctrl-C, and so would every
+    # program that the tests start and interrupt.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for message, category in KNOWN:
         config.addinivalue_line("filterwarnings", f"ignore:{message}:{category.__name__}")
 

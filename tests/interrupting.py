@@ -18,7 +18,11 @@ def interrupted(*arguments):
         time.sleep(0.1)
     time.sleep(3)  # rounds of a tenth of a second; the thousandth is minutes away
     os.killpg(process.pid, signal.SIGINT)
-    out, errors = process.communicate(timeout=60)
+    try:
+        out, errors = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
     return process.returncode, out, errors
 
 
