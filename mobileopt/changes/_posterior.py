@@ -90,7 +90,8 @@ class _Grid:
 
     @property
     def reach(self) -> int:
-        return self.levels + self.first + self.stride * (self.modes - 1)
+        hottest = self.first + self.stride * (self.modes - 1) if self.modes else 0
+        return self.levels + hottest
 
 
 def jump_probability(x: Floats, sigma: float, prior: Prior = PRIOR) -> Floats:
@@ -127,7 +128,7 @@ def _may_throttle(rows: Floats, sigma: float, prior: Prior) -> npt.NDArray[np.bo
 def _posterior(rows: Floats, sigma: float, prior: Prior, habits: tuple[Habit, ...]) -> Floats:
     """The chance of a jump before each result of some blocks, shape (blocks, results)."""
     count, size = rows.shape
-    grid = _grid(rows, sigma, prior)
+    grid = _grid(rows, sigma, prior, throttles=any(habit.throttled for habit in habits))
     cold, hot = _densities(rows, grid, sigma, prior)
     chains = [_Chain(cold, hot, grid, prior, some) for some in _alike(habits)]
     evidence = np.concatenate([chain.forward() for chain in chains])
@@ -154,7 +155,7 @@ def _blocks(n: int) -> tuple[npt.NDArray[np.intp], int, npt.NDArray[np.intp]]:
     return starts, size, np.searchsorted(borders, np.arange(n), side="right")
 
 
-def _grid(rows: Floats, sigma: float, prior: Prior) -> _Grid:
+def _grid(rows: Floats, sigma: float, prior: Prior, *, throttles: bool) -> _Grid:
     # The median of three neighbours keeps single outliers from stretching the grid.
     inner = np.median(sliding_window_view(rows, min(3, rows.shape[1]), axis=1), axis=2)
     low, high = inner.min(1), inner.max(1)
@@ -168,12 +169,15 @@ def _grid(rows: Floats, sigma: float, prior: Prior) -> _Grid:
         levels=int(np.ceil(span / step)) + 5,
         first=max(1, round(least / step)),
         stride=stride,
-        modes=max(1, int((greatest - least) / (stride * step)) + 1),
+        modes=max(1, int((greatest - least) / (stride * step)) + 1) if throttles else 0,
     )
 
 
 def _densities(rows: Floats, grid: _Grid, sigma: float, prior: Prior) -> tuple[Single, Single]:
-    """Densities of each result at each level, shapes (time, sigma x block, levels or reach)."""
+    """Densities of each result at each level, shapes (time, sigma x block, levels or reach).
+
+    The second are those of throttled modes, nothing where the grid has none.
+    """
     fine = np.round((rows.T - grid.starts) / grid.step * _SUBSTEPS)
     limit = int(np.ceil(5 * prior.tail_width * max(sigma / grid.step, 1))) * _SUBSTEPS
     at = np.arange(grid.reach, dtype=np.int32) * _SUBSTEPS
@@ -182,9 +186,11 @@ def _densities(rows: Floats, grid: _Grid, sigma: float, prior: Prior) -> tuple[S
     index = np.clip(at - fine[:, :, None], -limit, limit) + limit
     residual = np.arange(-limit, limit + 1) * (grid.step / _SUBSTEPS)
     widths = [max(sigma * factor, grid.step / 2) for factor in prior.sigmas]
+    cold = [_density(residual, s, prior)[index[:, :, : grid.levels]] for s in widths]
+    if not grid.modes:
+        return np.concatenate(cold, axis=1), np.empty(0, np.float32)
     # Throttling between two modes of the grid belongs to both.
     blur = grid.stride * grid.step / 3
-    cold = [_density(residual, s, prior)[index[:, :, : grid.levels]] for s in widths]
     hot = [_density(residual, float(np.hypot(s, blur)), prior)[index] for s in widths]
     return np.concatenate(cold, axis=1), np.concatenate(hot, axis=1)
 
