@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,9 +40,18 @@ CELL_DTYPES = {
 }
 
 
-Raw = tuple[str, str, dict[str, Any], int, list[int | None] | None]
-"""A row as it was read: its benchmark, parameters as JSON, columns by name, number of cells, the
-cells' times."""
+class _Raw(NamedTuple):
+    """A row as it was read, of the file with this index."""
+
+    benchmark: str
+    axes: str
+    row: dict[str, Any]
+    size: int
+    times: list[int | None] | None
+    file: int
+    path: Path
+
+
 _SOURCES = {
     "value": "result",
     "ci_low": "stats_ci_99_a",
@@ -53,8 +62,9 @@ _SOURCES = {
 }
 
 
-_TOGETHER = 256
-"""Files whose columns are joined at once: small arrays take more memory than their numbers."""
+_TOGETHER = 4096
+"""Cells that are converted at once: an array costs more to make than a small file's numbers, and a
+large file's samples are many objects until they are one."""
 
 
 @dataclass
@@ -98,8 +108,8 @@ class Builder:
         self._sizes: dict[str, int] = {}
         self._rows: list[tuple[int, ...]] = []
         self._cells: dict[str, list[Array]] = {name: [] for name in CELL_DTYPES}
-        self._done: dict[str, list[Array]] = {name: [] for name in CELL_DTYPES}
         self._samples: list[Array] = []
+        self._pending: list[_Raw] = []
 
     def add(self, root: Path, path: Path) -> None:
         """Read one file; a damaged file or row is skipped with a StoreWarning."""
@@ -114,28 +124,26 @@ class Builder:
         self._identities.append(identity)
         self._headers.append(shared(_header(document)))
         times, columns = documents.own_times(document), document["result_columns"]
-        raws: list[Raw] = []
+        index = len(self._headers) - 1
         for name, values in document["results"].items():
             row = dict(zip(columns, values, strict=False))
             try:
                 axes = json.dumps(row.get("params") or [])
-                raws.append((name, axes, row, self._size(axes, row), times.get(name)))
+                size = self._size(axes, row)
             except StoreError as error:
                 files.warn(f"{name} of {path} was skipped: {error}")
-        self._add_rows(raws, path)
-        if len(self._identities) % _TOGETHER == 0:
-            for name, arrays in self._cells.items():
-                self._done[name].append(np.concatenate([np.empty(0, CELL_DTYPES[name]), *arrays]))
-                arrays.clear()
+                continue
+            self._pending.append(_Raw(name, axes, row, size, times.get(name), index, path))
+        if sum(each.size for each in self._pending) >= _TOGETHER:
+            self._add_pending()
 
     def table(self) -> Table:
         """What was gathered; it is handed over, and the builder is empty after it."""
+        self._add_pending()
         rows = np.array(self._rows, "i4").reshape(-1, len(ROW_DTYPES))
         # Column by column: a store of thousands of files would be in memory twice otherwise.
         cells = {
-            name: np.concatenate(
-                [np.empty(0, dtype), *self._done.pop(name), *self._cells.pop(name)]
-            )
+            name: np.concatenate([np.empty(0, dtype), *self._cells.pop(name)])
             for name, dtype in CELL_DTYPES.items()
         }
         return Table(
@@ -155,7 +163,11 @@ class Builder:
         documents.check_lengths(row, size)
         return size
 
-    def _add_rows(self, raws: list[Raw], path: Path) -> None:
+    def _add_pending(self) -> None:
+        raws, self._pending = self._pending, []
+        self._add_rows(raws)
+
+    def _add_rows(self, raws: list[_Raw]) -> None:
         """Convert many rows at once, which is what is fast; find the bad one if there is one."""
         if not raws:
             return
@@ -163,18 +175,18 @@ class Builder:
             columns, samples = _cell_columns(raws)
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
             if len(raws) == 1:
-                files.warn(f"{raws[0][0]} of {path} was skipped: {error}")
+                files.warn(f"{raws[0].benchmark} of {raws[0].path} was skipped: {error}")
             else:
                 for each in raws:
-                    self._add_rows([each], path)
+                    self._add_rows([each])
             return
         for name, column in columns.items():
             self._cells[name].append(column)
         self._samples.append(samples)
-        for name, axes, row, size, _ in raws:
-            identity = (name, row.get("version") or "", axes)
-            texts = (self._texts.setdefault(str(each), len(self._texts)) for each in identity)
-            self._rows.append((len(self._headers) - 1, *texts, size))
+        for each in raws:
+            identity = (each.benchmark, each.row.get("version") or "", each.axes)
+            texts = (self._texts.setdefault(str(text), len(self._texts)) for text in identity)
+            self._rows.append((each.file, *texts, each.size))
 
 
 def kept(table: Table, keep: Array) -> Table:
@@ -246,12 +258,12 @@ def _header(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _cell_columns(raws: list[Raw]) -> tuple[dict[str, Array], Array]:
+def _cell_columns(raws: list[_Raw]) -> tuple[dict[str, Array], Array]:
     """The cells of some rows, and their samples; raises ValueError and its like on nonsense."""
     lists: dict[str, list[Any]] = {name: [] for name in _SOURCES.values()}
     starts: list[int] = []
     samples: list[list[float]] = []
-    for _, _, row, size, times in raws:
+    for _, _, row, size, times, *_ in raws:
         for name, values in lists.items():
             values.extend(row.get(name) or [None] * size)
         start = int(row.get("started_at") or 0)
