@@ -127,12 +127,11 @@ def compare(
     """
     level, margin = look.share, _margin(threshold)
     pairs = pair(a, b, cpu)
-    ratios = pairs.ratios
-    groups = None if launches is None else _groups(launches, len(ratios))
-    units, fewest = _units(ratios, groups, level)
+    groups = None if launches is None else _groups(launches, len(pairs.ratios))
+    units, fewest = _units(pairs.ratios, groups, level)
     against_itself = control and signed_rank_interval(pair(*control).ratios, ALPHA)
     session = judge(pairs, units, margin=margin, control=against_itself)
-    interval = _widen(signed_rank_interval(ratios, level, groups), pairs.tick)
+    interval = _widen(signed_rank_interval(pairs.ratios, level, groups), pairs.tick)
     verdict = _verdict(interval, margin) if session.sound else "unclear"
     return Comparison(
         ratio=_exp(interval.estimate),
