@@ -73,12 +73,13 @@ def _identities(root: Path, paths: list[Path]) -> list[tuple[str, table.Identity
 def _read(path: Path) -> Table:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            texts: dict[str, Any] = json.loads(bytes(stored["json"]))
+            # Texts are shared as they are read: thousands of headers hold the same few.
+            texts: dict[str, Any] = json.loads(bytes(stored["json"]), object_hook=table.shared)
             if texts["schema"] != SCHEMA:
                 return table.empty()
             return Table(
                 [(str(name), size, time, inode) for name, size, time, inode in texts["files"]],
-                [table.shared(header) for header in texts["headers"]],
+                texts["headers"],
                 texts["texts"],
                 {name: stored[f"row_{name}"] for name in table.ROW_DTYPES},
                 {name: stored[f"cell_{name}"] for name in table.CELL_DTYPES},

@@ -190,7 +190,10 @@ class Builder:
 
 
 def kept(table: Table, keep: Array) -> Table:
-    """The table of only some files: `keep` is one truth a file."""
+    """The table of only some files, `keep` is one truth a file; the columns are used up.
+
+    Column by column: a large store would be in memory twice otherwise.
+    """
     rows_kept = keep[table.rows["file"]] if len(keep) else np.empty(0, bool)
     cells_kept = np.repeat(rows_kept, table.rows["size"])
     samples_kept = np.repeat(cells_kept, table.cells["kept"])
@@ -203,7 +206,7 @@ def kept(table: Table, keep: Array) -> Table:
         [table.headers[index] for index in chosen],
         table.texts,
         rows,
-        {name: column[cells_kept] for name, column in table.cells.items()},
+        {name: table.cells.pop(name)[cells_kept] for name in CELL_DTYPES},
         table.samples[samples_kept],
     )
 
