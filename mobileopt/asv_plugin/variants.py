@@ -141,13 +141,23 @@ def _row(parameter: str, cells: Mapping[str, Cell]) -> dict[str, Any]:
 
 
 def _with_ratios(parameter: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    latencies = {row["recipe"]: row["cells"].get("latency") for row in rows}
-    baseline = latencies.get(str(BASELINE))
+    base = _base(rows)
     for row in rows:
-        ratio = _ratio(baseline, row["cells"].get("latency"))
+        ratio = _ratio(base["cells"]["latency"] if base else None, row["cells"].get("latency"))
         if ratio:
             row["ratio"] = ratio
-    return {"model": _text(parameter), "parameter": parameter, "rows": rows}
+    name = base["recipe"] if base else str(BASELINE)
+    return {"model": _text(parameter), "parameter": parameter, "baseline": name, "rows": rows}
+
+
+def _base(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The row of the baseline, else of the measured recipe nearest to it: no phone runs eager."""
+    timed = [row for row in rows if row["words"] and row["cells"].get("latency")]
+
+    def distance(row: dict[str, Any]) -> int:
+        return sum(one != other for one, other in zip(row["words"], BASELINE.words, strict=True))
+
+    return min(timed, key=distance, default=None)
 
 
 def _ratio(baseline: Cell | None, cell: Cell | None) -> dict[str, float] | None:

@@ -148,6 +148,28 @@ def test_the_baseline_has_no_interval_against_itself():
     assert variants._ratio(cell, cell) == {"value": 1.0}
 
 
+def timed(recipe: str, seconds: float) -> dict[str, Any]:
+    return variants._row(repr(recipe), {"latency": {"value": seconds}})
+
+
+def test_where_the_baseline_does_not_run_what_is_nearest_to_it_takes_its_place():
+    rows = [
+        timed("fused-int8_qnnpack-nhwc-mobile", 0.02),
+        timed("unfused-float-nchw-mobile", 0.04),
+        timed("unfused-float-nhwc-mobile", 0.01),
+    ]
+    model = variants._with_ratios(repr("m"), rows)
+    assert model["baseline"] == "unfused-float-nchw-mobile"
+    assert [row["ratio"]["value"] for row in model["rows"]] == [2.0, 1.0, 4.0]
+
+
+def test_where_nothing_was_timed_there_is_no_ratio():
+    row = variants._row(repr(str(BASELINE)), {"size": {"value": 3.0}})
+    model = variants._with_ratios(repr("m"), [row])
+    assert model["baseline"] == str(BASELINE)
+    assert "ratio" not in model["rows"][0]
+
+
 @pytest.mark.parametrize("low", [math.nan, -math.inf])
 def test_an_interval_without_two_finite_ends_is_none(low: float):
     columns = {name: np.array([[1.0]]) for name in ("value", "ci_high")}

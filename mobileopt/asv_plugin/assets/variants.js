@@ -220,25 +220,39 @@
 
     /* ---- The page ---- */
 
+    /* Where the baseline does not run, as on phones, a model is compared with what is nearest. */
+    function ofModel(model, data) {
+        return {...data, baseline: model.baseline};
+    }
+
     function baselineNote(model, data) {
-        const row = model.rows.find((each) => each.recipe === data.baseline);
+        const row = model.rows.find((each) => each.recipe === model.baseline);
         if (!row || !row.cells.latency) {
             return node('p', {class: 'mo-note'}, 'The baseline has not been measured here.');
         }
-        return node('p', {class: 'mo-note'}, 'Baseline ' + units.milliseconds(row.cells.latency)[0] + ' at ',
+        const name = model.baseline === data.baseline ? 'Baseline '
+            : 'The baseline has not been measured here; in its place ' + model.baseline + ', ';
+        return node('p', {class: 'mo-note'}, name + units.milliseconds(row.cells.latency)[0] + ' at ',
                     mobileopt.commit(row.cells.latency.commit));
     }
 
     function section(model, environment, data) {
+        const own = ofModel(model, data);
         const heading = node('div', {class: 'mo-heading'},
                              node('h2', null, model.model), baselineNote(model, data));
         return node('section', {'aria-label': model.model}, heading,
-                    bars(model, environment, data), table(model, environment, data));
+                    bars(model, environment, own), table(model, environment, own));
+    }
+
+    function against(models) {
+        const names = [...new Set(models.map((model) => model.baseline))];
+        return names.length === 1 ? node('code', null, names[0]) : 'the baseline';
     }
 
     function legend(models, data) {
         const names = {float: 'float', int8: 'int8', other: 'other', baseline: 'baseline'};
-        const present = new Set(models.flatMap((model) => model.rows.map((row) => kind(row, data))));
+        const present = new Set(models.flatMap((model) =>
+            model.rows.map((row) => kind(row, ofModel(model, data)))));
         const items = Object.keys(names).filter((each) => present.has(each));
         return node('ul', {class: 'mo-legend', 'aria-label': 'Colours'}, ...items.map((each) =>
             node('li', {class: 'mo-' + each},
@@ -310,7 +324,7 @@
             mobileopt.gone(missing, 'another machine is shown') || '',
             mobileopt.gone(asked && !found.length ? ['model ' + asked] : [], 'all models are shown') || '',
             node('div', {class: 'mo-key'},
-                 node('p', null, 'Speed against ', node('code', null, data.baseline),
+                 node('p', null, 'Speed against ', against(models),
                       ' of the same model; longer is faster. Whiskers: 98 % interval from the ' +
                      'samples. Select a figure for its history.'),
                  legend(models, data)),
