@@ -25,7 +25,6 @@ _STEP = 0.6  # of the grid, in sigmas: finer costs time and finds no more
 _SUBSTEPS = 8  # results are rounded to this fraction of a grid step when densities are looked up
 _MAX_LEVELS = 400  # a history spanning many times its noise gets a coarser grid, not more memory
 
-_TOGETHER = 12  # blocks: more at once take more memory, fewer more time
 _LONG = 200  # results: a machine that throttles does so in as many, and for two of them at once
 _AROUND = 10  # results on each side that say what the level is here
 _NOTHING = 1e-6  # a habit and sigma this unlikely in a block are not asked where the jumps are
@@ -107,9 +106,8 @@ def jump_probability(x: Floats, sigma: float, prior: Prior = PRIOR) -> Floats:
     throttles = _may_throttle(rows, sigma, prior)
     jumps = np.zeros(rows.shape)
     for some, habits in ((throttles, prior.habits), (~throttles, calm)):
-        found = np.flatnonzero(some)
-        for part in np.array_split(found, -(-len(found) // _TOGETHER)) if len(found) else ():
-            jumps[part] = _posterior(rows[part], sigma, prior, habits)
+        if some.any():
+            jumps[some] = _posterior(rows[some], sigma, prior, habits)
     return np.clip(jumps[owner, np.arange(len(x)) - starts[owner]], 0.0, 1.0)
 
 
