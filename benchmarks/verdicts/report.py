@@ -1,6 +1,6 @@
 """The tables of docs/measuring.md, printed, or put where they stand.
 
-    python -m benchmarks.verdicts report                         all of them, about two hours
+    python -m benchmarks.verdicts report                         all of them, over an hour
     python -m benchmarks.verdicts report comparison --write
     python -m benchmarks.verdicts report detection publish
     python -m benchmarks.verdicts report comparison --recorded runs/neighbours-2.jsonl

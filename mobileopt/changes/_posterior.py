@@ -25,7 +25,7 @@ _STEP = 0.6  # of the grid, in sigmas: finer costs time and finds no more
 _SUBSTEPS = 8  # results are rounded to this fraction of a grid step when densities are looked up
 _MAX_LEVELS = 400  # a history spanning many times its noise gets a coarser grid, not more memory
 
-_LONG = 200  # results: a machine that throttles does so in as many, and for two of them at once
+_LONG = 200  # results: throttled for two at once some six times, at the prior's rates
 _AROUND = 10  # results on each side that say what the level is here
 _NOTHING = 1e-6  # a habit and sigma this unlikely in a block are not asked where the jumps are
 
@@ -114,8 +114,8 @@ def jump_probability(x: Floats, sigma: float, prior: Prior = PRIOR) -> Floats:
 def _may_throttle(rows: Floats, sigma: float, prior: Prior) -> npt.NDArray[np.bool_]:
     """Whether each block has to be asked for throttling, which is most of the work.
 
-    A long block without two neighbours above their surroundings would have a throttling machine
-    in it once in a thousand times at most, unless noise hides it.
+    A machine that throttles shows it somewhere in a long block by two neighbours above their
+    surroundings, unless noise hides them.
     """
     if rows.shape[1] < _LONG or 3 * sigma > prior.shifts[0]:
         return np.ones(len(rows), bool)
