@@ -308,8 +308,8 @@ def test_a_fault_is_named_and_costs_nothing_else(ground, server, tally, case):
     outcomes = strike(ground, server, tally, case.moment, lambda: case.inject(ground.victim))
     tally.clean(case.name, ground.witness.root, *([] if case.gone else [ground.victim.root]))
     of_victim = {each.variant: each for each in outcomes if each.device == ground.names[0]}
-    of_witness = [each.status for each in outcomes if each.device == ground.names[1]]
-    assert of_witness == ["stored", "stored"]
+    of_witness = [each for each in outcomes if each.device == ground.names[1]]
+    assert [each.status for each in of_witness] == ["stored", "stored"], of_witness
     assert (of_victim[FIRST].error or of_victim[FIRST].status) in case.first
     other = of_victim[SECOND]
     assert (other.error or other.status) in (case.second or case.first)

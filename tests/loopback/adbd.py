@@ -136,14 +136,19 @@ class Shell:
             os.killpg(process.pid, signal.SIGKILL)
 
     def _pump(self, identifier: int, pipe) -> None:
+        held = b""
         with pipe:
             while data := os.read(pipe.fileno(), 4096):
-                if self.silenced:
-                    continue
-                with contextlib.suppress(StreamClosedError):
-                    self._output(identifier, self.phone.root.outside(data))
+                turned, held = self.phone.root.outside(held + data)
+                self._output(identifier, turned)
+        self._output(identifier, held)
 
     def _output(self, identifier: int, data: bytes) -> None:
+        if data and not self.silenced:
+            with contextlib.suppress(StreamClosedError):
+                self._print(identifier, data)
+
+    def _print(self, identifier: int, data: bytes) -> None:
         fault = self.phone.fault
         if fault and fault.kind in ("die", "stall", "shell_death"):
             data = data[: max(0, fault.after - self.sent)]

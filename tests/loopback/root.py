@@ -203,9 +203,17 @@ class Root:
         """A command line with the phone's paths turned into the host's."""
         return _MAPPED.sub(lambda found: f"{self.folder}/{found[1]}", line)
 
-    def outside(self, data: bytes) -> bytes:
-        """Output with the host's paths turned back into the phone's."""
-        return data.replace(os.fsencode(self.folder), b"")
+    def outside(self, data: bytes) -> tuple[bytes, bytes]:
+        """Output with the host's paths turned back into the phone's, and its end, held back.
+
+        A piece of output ends anywhere when its reader is late: what may be the beginning of a
+        path there belongs before the next piece.
+        """
+        folder = os.fsencode(self.folder)
+        turned = data.replace(folder, b"")
+        begun = (size for size in range(len(folder) - 1, 0, -1) if turned.endswith(folder[:size]))
+        kept = len(turned) - next(begun, 0)
+        return turned[:kept], turned[kept:]
 
     def path(self, path: str) -> Path:
         """Where a file of the phone is on the host."""
