@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -14,9 +13,10 @@ from mobileopt.nightly import claims, outline
 from mobileopt.nightly.claims import Claim
 from mobileopt.nightly.outline import Section
 from mobileopt.nightly.report import Change, Report
+from mobileopt.report import feed
+from mobileopt.report.markup import escape, line, table
 from mobileopt.store import files
 
-ATOM = "http://www.w3.org/2005/Atom"
 _ENTRIES = 50  # of the feed: readers keep the older ones
 
 
@@ -41,22 +41,22 @@ def write(report: Report, folder: Path, url: str, changes: Iterable[Change]) -> 
 
 def markdown(report: Report) -> str:
     """The report for a person; nothing in it that came from outside is taken for markup."""
-    title, below = map(_plain, outline.head(report))
+    title, below = map(escape, outline.head(report))
     parts = [f"# {title}", below, *map(_section, outline.sections(report))]
     if report.site:
-        parts.append(f"The site: {_plain(report.address or report.site)}")
+        parts.append(f"The site: {escape(report.address or report.site)}")
     return "\n\n".join(parts) + "\n"
 
 
 def text(report: Report) -> str:
     """The report as mail shows it: no markup, a figure a line."""
-    parts = list(map(_printable, outline.head(report)))
+    parts = list(map(line, outline.head(report)))
     for section in outline.sections(report):
-        lines = [f"- {_printable(each)}" for each in section.lines]
+        lines = [f"- {line(each)}" for each in section.lines]
         blocks = "\n\n".join(map(_told, section.claims))
         parts.append("\n".join([section.heading.upper(), "", *lines, blocks]).strip())
     if report.site:
-        parts.append(f"The site: {_printable(report.address or report.site)}")
+        parts.append(f"The site: {line(report.address or report.site)}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -74,68 +74,50 @@ def as_json(report: Report) -> str:
 
 
 def atom(title: str, url: str, changes: Iterable[Change], updated: datetime) -> str:
-    """A feed with an entry for every regression found, newest first (RFC 4287)."""
-    feed = ET.Element("feed", xmlns=ATOM)
-    _child(feed, "title", title)
-    _child(feed, "id", url or "urn:mobileopt:nightly")
-    _child(feed, "updated", updated.isoformat())
-    if url:
-        ET.SubElement(feed, "link", rel="self", href=f"{url.rstrip('/')}/feed.atom")
+    """A feed with an entry for every regression found, newest first; `url` is the reports'."""
+    folder = url.rstrip("/")
     worse = sorted((each for each in changes if each.worse), key=lambda each: -each.found_at)
-    for change in worse[:_ENTRIES]:
-        _entry(feed, change, url)
-    ET.indent(feed)
-    return ET.tostring(feed, encoding="unicode", xml_declaration=True) + "\n"
+    entries = (_entry(each, folder) for each in worse[:_ENTRIES])
+    own = f"{folder}/feed.atom" if folder else ""
+    return feed.dump(title, url or "urn:mobileopt:nightly", updated, entries, own=own)
 
 
-def _entry(feed: ET.Element, change: Change, url: str) -> None:
-    entry = ET.SubElement(feed, "entry")
-    _child(entry, "title", f"{change.variant} {change.size} on {change.machine}")
-    _child(entry, "id", change.id)
-    _child(entry, "updated", datetime.fromtimestamp(change.found_at, UTC).isoformat())
-    author = ET.SubElement(entry, "author")
-    _child(author, "name", change.candidates[0].author if change.candidates else "unknown")
-    if url:
-        ET.SubElement(entry, "link", href=f"{url.rstrip('/')}/report.md")
+def _entry(change: Change, folder: str) -> feed.Entry:
     [claim] = claims.claims([change], (), "")
-    said = (claim.title, *claim.who, *claim.sentences, change.sentence)
-    _child(entry, "content", "\n".join(said))
-
-
-def _child(parent: ET.Element, name: str, text: str) -> None:
-    # XML knows no control characters, and a commit's subject may hold any.
-    ET.SubElement(parent, name).text = "".join(c for c in text if c.isprintable() or c == "\n")
+    return feed.Entry(
+        title=f"{change.variant} {change.size} on {change.machine}",
+        identity=change.id,
+        updated=datetime.fromtimestamp(change.found_at, UTC),
+        content="\n".join((claim.title, *claim.who, *claim.sentences, change.sentence)),
+        author=change.candidates[0].author if change.candidates else "unknown",
+        link=f"{folder}/report.md" if folder else "",
+    )
 
 
 def _section(section: Section) -> str:
-    lines = [f"- {_plain(each)}" for each in section.lines]
+    lines = [f"- {escape(each)}" for each in section.lines]
     blocks = ["\n".join(lines)] if lines else []
     blocks += map(_claim, section.claims)
     return "\n\n".join([f"## {section.heading}", *blocks])
 
 
 def _claim(claim: Claim) -> str:
-    sentences = [f"- {_plain(each)}" for each in claim.sentences]
-    blocks = [f"### {_plain(claim.title)}", "\n".join(sentences), _listed(claim.who)]
-    blocks.append("\n".join(_table(claims.HEADINGS, claim.rows)))
+    sentences = [f"- {escape(each)}" for each in claim.sentences]
+    blocks = [f"### {escape(claim.title)}", "\n".join(sentences), _listed(claim.who)]
+    blocks.append("\n".join(table(claims.HEADINGS, claim.rows)))
     if claim.more:
         blocks.append(_more(claim))
     if claim.graph:
         blocks.append(f"[Its history]({claim.graph})")
     if claim.again:
-        commands = map(_printable, claim.again)
+        commands = map(line, claim.again)
         blocks.append("\n".join(["To measure it again:", "", "```", *commands, "```"]))
     return "\n\n".join(blocks)
 
 
 def _listed(lines: Sequence[str]) -> str:
     """Lines some of which are of a list, whose mark stays one."""
-    return "\n".join(f"- {_plain(e[2:])}" if e.startswith("- ") else _plain(e) for e in lines)
-
-
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [f"| {' | '.join(headings)} |", f"|{'---|' * len(headings)}"]
-    return lines + [f"| {' | '.join(map(_cell, row))} |" for row in rows]
+    return "\n".join(f"- {escape(e[2:])}" if e.startswith("- ") else escape(e) for e in lines)
 
 
 def _told(claim: Claim) -> str:
@@ -150,27 +132,11 @@ def _told(claim: Claim) -> str:
     lines += [f"  its history: {claim.graph}"] if claim.graph else []
     if claim.again:
         lines += ["  to measure it again:", *(f"    {each}" for each in claim.again)]
-    return "\n".join(map(_printable, lines))
+    return "\n".join(map(line, lines))
 
 
 def _more(claim: Claim) -> str:
     return f"and {claim.more} more changes, see report.json"
-
-
-def _cell(text: str) -> str:
-    return _plain(text).replace("|", "\\|")
-
-
-def _plain(text: str) -> str:
-    """One line of text in which nothing is markup: a commit's subject may hold anything."""
-    line = _printable(text)
-    for mark in "\\`*[]<>":
-        line = line.replace(mark, f"\\{mark}" if mark != "<" else "&lt;")
-    return line.replace("\\>", ">")
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _moment(value: Any) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from mobileopt.gate.finding import Result
 from mobileopt.history import Change
 from mobileopt.report import changes as history
 from mobileopt.report import gate
+from mobileopt.report.markup import escape, table
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~@&-])")
 _SIGNS = ("✅", "❌", "❓")
 
 
@@ -34,17 +33,3 @@ def changes(found: Sequence[Change]) -> str:
     if not found:
         return "No changes.\n"
     return "\n".join(table(history.HEADINGS, map(history.cells, found))) + "\n"
-
-
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """The lines of a table, every cell escaped."""
-    return [
-        f"| {' | '.join(headings)} |",
-        "|" + " --- |" * len(headings),
-        *(f"| {' | '.join(map(escape, row))} |" for row in rows),
-    ]
-
-
-def escape(text: str) -> str:
-    """Text that shows as it is: no markup, no HTML, one line."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

@@ -10,6 +10,7 @@ from mobileopt.commits import Commit
 from mobileopt.nightly import writing
 from mobileopt.nightly.report import Change, Report, Row
 from mobileopt.nightly.suspects import Suspect
+from mobileopt.report import feed
 
 START = datetime(2026, 3, 1, 22, tzinfo=UTC)
 CULPRIT = Commit("6" * 40, "Ada", datetime(2026, 3, 1, 12, tzinfo=UTC), "Fold less | <b>`rm`</b>")
@@ -201,10 +202,10 @@ def test_json_holds_all_of_it_and_no_infinity():
 
 
 def test_the_feed_is_atom_with_an_entry_that_keeps_its_identity():
-    feed = ET.fromstring(writing.atom("Lab", "https://lab.example.org/n/", [CHANGE], START))
-    atom = f"{{{writing.ATOM}}}"
-    assert [each.text for each in feed.iter(f"{atom}id")][-1] == "urn:uuid:1"
-    entry = feed.find(f"{atom}entry")
+    told = ET.fromstring(writing.atom("Lab", "https://lab.example.org/n/", [CHANGE], START))
+    atom = f"{{{feed.NAMESPACE}}}"
+    assert [each.text for each in told.iter(f"{atom}id")][-1] == "urn:uuid:1"
+    entry = told.find(f"{atom}entry")
     assert entry.find(f"{atom}title").text == f"{CHANGE.variant} +21.2% on pixel-8"
     assert entry.find(f"{atom}author/{atom}name").text == "Ada"
     assert entry.find(f"{atom}link").get("href") == "https://lab.example.org/n/report.md"
@@ -217,8 +218,8 @@ def test_control_characters_of_a_subject_do_not_break_the_feed():
 
 
 def test_improvements_are_no_entries_of_the_feed():
-    feed = ET.fromstring(writing.atom("Lab", "", [replace(CHANGE, worse=False)], START))
-    assert feed.find(f"{{{writing.ATOM}}}entry") is None
+    told = ET.fromstring(writing.atom("Lab", "", [replace(CHANGE, worse=False)], START))
+    assert told.find(f"{{{feed.NAMESPACE}}}entry") is None
 
 
 def test_the_report_is_written_under_its_names_and_its_date(tmp_path):
