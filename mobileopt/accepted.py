@@ -25,6 +25,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, cast
 
+from mobileopt import commits
 from mobileopt.errors import InputError, UnknownNameError
 
 FILE = "mobileopt-accepted.toml"
@@ -88,18 +89,20 @@ def read(path: Path) -> tuple[Accepted, ...]:
     key that does not exist, or a value of another type, naming the entry.
     """
     try:
-        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return _entries(path.read_bytes(), str(path))
     except FileNotFoundError:
         return ()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} cannot be read as TOML: {error}") from error
-    entries = document.pop("accepted", [])
-    if document:
-        raise UnknownNameError(f"table in {path}", next(iter(document)), ["accepted"])
-    if not isinstance(entries, list):
-        raise InputError(f"{path}: accepted is a list of tables, written [[accepted]]")
-    found = cast(list[Any], entries)
-    return tuple(_entry(f"{path}, entry {at}", each) for at, each in enumerate(found, start=1))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def committed(repository: Path, name: str) -> tuple[Accepted, ...]:
+    """The entries of a repository's file as of a commit or branch, whatever is checked out.
+
+    Raises InputError as `read` does, and for a name that is no commit.
+    """
+    content = commits.content(repository, name, FILE)
+    return () if content is None else _entries(content, f"{FILE} of {name}")
 
 
 def problems(
@@ -121,6 +124,20 @@ def problems(
             if not any(fnmatchcase(each, pattern) for each in known):
                 told.append(f"{name}: {_unknown(what, pattern, known)}")
     return told
+
+
+def _entries(content: bytes, where: str) -> tuple[Accepted, ...]:
+    try:
+        document: dict[str, Any] = tomllib.loads(content.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{where} cannot be read as TOML: {error}") from error
+    entries = document.pop("accepted", [])
+    if document:
+        raise UnknownNameError(f"table in {where}", next(iter(document)), ["accepted"])
+    if not isinstance(entries, list):
+        raise InputError(f"{where}: accepted is a list of tables, written [[accepted]]")
+    found = cast(list[Any], entries)
+    return tuple(_entry(f"{where}, entry {at}", each) for at, each in enumerate(found, start=1))
 
 
 def _unknown(what: str, pattern: str, known: Sequence[str]) -> str:

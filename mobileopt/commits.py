@@ -153,6 +153,21 @@ def describe(repository: Path, hashes: Iterable[str]) -> Mapping[str, Commit]:
     return {each.hash: each for each in found}
 
 
+def content(repository: Path, name: str, path: str) -> bytes | None:
+    """A file of the repository as of a commit; None where that commit has none at `path`.
+
+    Raises InputError when `name` is no commit.
+    """
+    commit = resolve(repository, name)
+    if not _ask(repository, "ls-tree", commit, "--", path):
+        return None
+    done = git_bytes(repository, "show", f"{commit}:./{path}")
+    if done.returncode:
+        said = _last(done.stderr.decode(errors="replace"))
+        raise InputError(f"git show failed in {repository}: {said}")
+    return done.stdout
+
+
 def uncommitted(repository: Path) -> bool:
     """Whether tracked files differ from HEAD."""
     return bool(_ask(repository, "status", "--porcelain", "--untracked-files=no").strip())

@@ -131,3 +131,14 @@ def test_what_is_no_text_comes_as_it_is(code):
     commit(code, "binary", 3)
     assert commits.git_bytes(code, "show", "HEAD:work.txt").stdout == b"\xff\r\n"
     assert commits.git(code, "show", "HEAD:work.txt").stdout == "\ufffd\r\n"
+
+
+def test_a_file_is_told_as_of_a_commit_whatever_is_checked_out(code):
+    (code / "work.txt").write_bytes(b"\xff\r\n")
+    git(code, "add", "-A")
+    commit(code, "binary", 3)
+    (code / "work.txt").unlink()
+    assert commits.content(code, "main", "work.txt") == b"\xff\r\n"
+    assert commits.content(code, "main", "none.txt") is None
+    with pytest.raises(InputError, match="'other' is no commit"):
+        commits.content(code, "other", "work.txt")

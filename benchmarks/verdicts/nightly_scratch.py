@@ -152,8 +152,9 @@ def running(folder: Path) -> Path:
     command = ["g++", "-std=c++17", "-O1", *headers, str(source), "-o", str(binary)]
     print("compiling the phones' program", flush=True)
     subprocess.run([*command, *where, *libraries], check=True)
-    # A script: the phones say that they are of another architecture.
-    return _program(folder, f'#!/bin/sh\nexec "{binary}" "$@"\n')
+    # A script: the phones say that they are of another architecture. And one at a time: phones
+    # have cores of their own, while these would take each other's.
+    return _program(folder, f'#!/bin/sh\nexec flock "{folder}/cores" "{binary}" "$@"\n')
 
 
 def stand_in(folder: Path) -> Path:

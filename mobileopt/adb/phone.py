@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 from mobileopt.adb.client import Client, Sync, run
-from mobileopt.device import parse_device, parse_properties
 from mobileopt.errors import (
     AccessError,
     ConnectionLostError,
@@ -23,6 +22,7 @@ from mobileopt.errors import (
     ProgramError,
     TransientDeviceError,
 )
+from mobileopt.phone_texts import parse_device, parse_properties
 
 T = TypeVar("T")
 

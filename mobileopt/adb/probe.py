@@ -10,9 +10,9 @@ import secrets
 from collections.abc import Sequence
 
 from mobileopt.adb.phone import Phone
-from mobileopt.device import (
-    Device,
-    State,
+from mobileopt.device import Device, State
+from mobileopt.errors import AbiError, PermanentDeviceError, ProgramError
+from mobileopt.phone_texts import (
     abi_of,
     parse_device,
     parse_files,
@@ -20,7 +20,6 @@ from mobileopt.device import (
     parse_state,
     shown,
 )
-from mobileopt.errors import AbiError, PermanentDeviceError, ProgramError
 
 _DESCRIBE = """
 echo "$1 properties"; getprop

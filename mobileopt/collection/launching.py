@@ -18,8 +18,9 @@ from mobileopt.adb.phone import Result
 from mobileopt.clocks import Residency
 from mobileopt.collection.record import Subject
 from mobileopt.collection.traces import RUNNING
-from mobileopt.device import State, parse_state
+from mobileopt.device import State
 from mobileopt.errors import DeviceError, ProgramError
+from mobileopt.phone_texts import parse_state
 from mobileopt.run import Plan
 from mobileopt.runners import Outcome, Runner
 

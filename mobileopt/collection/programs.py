@@ -11,8 +11,9 @@ from mobileopt import runners
 from mobileopt.adb import WORK, probe
 from mobileopt.android_build.cache import BINARY, Cache, Entry
 from mobileopt.artifact import digest
-from mobileopt.device import Device, abi_of
+from mobileopt.device import Device
 from mobileopt.errors import AbiError, InputError
+from mobileopt.phone_texts import abi_of
 
 DEFAULT_RUNNER = BINARY
 LITE = "_lite"

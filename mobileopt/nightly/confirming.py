@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 import uuid
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from mobileopt import floors
 from mobileopt.effort import ALPHA
-from mobileopt.nightly import suspects
+from mobileopt.nightly import echoes, suspects
 from mobileopt.nightly.inquiry import Finding, Inquiry, investigate
 from mobileopt.nightly.jobs import Job, Lane, Machine, Outcome, drive
 from mobileopt.nightly.judgement import IDENTICAL
 from mobileopt.nightly.ledger import Record
 from mobileopt.nightly.shift import Shift
 from mobileopt.nightly.suspects import Suspect
+from mobileopt.series import Series
 
 ENOUGH = 3
 """Refuted suspicions of one place on one machine after which the others there have to wait."""
@@ -107,6 +108,20 @@ def unanswered(shift: Shift, found: Sequence[Suspect]) -> list[Suspect]:
         for part in _parts(shift, each)
         if not _refuted(shift, part) and attempts(shift, part) <= shift.config.confirm.retries
     ]
+
+
+def unheard(shift: Shift, histories: Iterable[Series]) -> list[Suspect]:
+    """Histories of other machines to be asked about a change that was found on one; each once."""
+    found = echoes.find(shift.ledger.of("change"), histories, suspects.positions(shift.order))
+    return [each for each in found if not _heard(shift, each)]
+
+
+def _heard(shift: Shift, echo: Suspect) -> bool:
+    """Whether the change is known there too, or a session has looked for it, with any result."""
+    series = {"machine": echo.machine, "series": echo.series}
+    asked = shift.ledger.of("judged", **series, good=echo.good, bad=echo.bad)
+    known = (echo.bad in each["candidates"] for each in shift.ledger.of("change", **series))
+    return any(known) or _refuted(shift, echo) or any(True for _ in asked)
 
 
 def given_up(shift: Shift, found: Sequence[Suspect]) -> list[tuple[Suspect, str]]:

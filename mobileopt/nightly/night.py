@@ -20,6 +20,7 @@ from mobileopt.nightly.report import Report
 from mobileopt.nightly.schedule import inside
 from mobileopt.nightly.shift import Shift
 from mobileopt.nightly.suspects import Suspect
+from mobileopt.series import Series
 from mobileopt.store import Store
 
 STATE = ".nightly"
@@ -72,8 +73,8 @@ def run(config: Config, tools: Tools) -> Report:
     The caller holds the nightly's lock. Raises InputError for a repository or branch that is
     none; what goes wrong on a machine ends in the report.
     """
-    reporting.entries(config)  # what is wrong in it is to be known before the work, not after
     shift = _shift(config, tools)
+    reporting.entries(config)  # what is wrong in it is to be known before the work, not after
     machines = _machines(shift)
     measuring.measure(shift, measuring.missing(shift, machines))
     measuring.measure(shift, measuring.missing(shift, _ready_now(shift, machines)))
@@ -133,7 +134,7 @@ def _backfill(shift: Shift, machines: Sequence[Machine]) -> None:
     limit = shift.config.schedule.backfill
     if not limit:
         return
-    histories = shift.store.series(shift.order) if shift.store.path.is_dir() else []
+    histories = _histories(shift)
     done = measuring.done(shift, machines)
     found = [each for each in _suspects(shift) if each.worse]
     wanted: dict[Machine, list[str]] = {}
@@ -156,12 +157,20 @@ def _replaced(findings: Sequence[Finding], later: Sequence[Finding]) -> list[Fin
 
 
 def _confirm(shift: Shift, machines: Sequence[Machine]) -> list[Finding]:
-    """Inquire until nothing is left to ask: what one change does not explain may hold another."""
+    """Inquire until nothing is left to ask: what one change does not explain may hold another.
+
+    The other machines are asked about what was found when their own suspicions have been.
+    """
     findings: list[Finding] = []
     asked: set[tuple[str, ...]] = set()
     while True:
         found = confirming.unanswered(shift, _suspects(shift))
         fresh = [each for each in found if _place(each) not in asked]
+        if not fresh:
+            echoes = confirming.unheard(shift, _histories(shift))
+            names = {machine.name for machine in machines}
+            here = (each for each in echoes if each.machine in names)
+            fresh = [each for each in here if _place(each) not in asked]
         if not fresh:
             return findings
         asked |= {_place(each) for each in fresh}
@@ -183,14 +192,15 @@ def _recent(shift: Shift) -> frozenset[str]:
     return frozenset(lately) | frozenset(shift.order[-shift.config.schedule.newest :])
 
 
+def _histories(shift: Shift) -> Sequence[Series]:
+    return shift.store.series(shift.order) if shift.store.path.is_dir() else ()
+
+
 def _suspects(shift: Shift) -> list[Suspect]:
-    if not shift.store.path.is_dir():
-        return []
-    recent = _recent(shift)
     detection = shift.config.detection
     return suspects.find(
-        shift.store.series(shift.order),
-        recent,
+        _histories(shift),
+        _recent(shift),
         min_effect=detection.min_effect,
         sensitivity=detection.sensitivity,
     )

@@ -114,8 +114,11 @@ def _why_accepted(record: Record, accepting: Sequence[Accepted]) -> str:
 
 
 def entries(config: Config) -> tuple[Accepted, ...]:
-    """What is accepted; raises InputError for a file that is wrong."""
-    return accepted.read(config.repository_path / accepted.FILE)
+    """What is accepted on the branch, which may be ahead of what is checked out.
+
+    Raises InputError for a file that is wrong.
+    """
+    return accepted.committed(config.repository_path, config.repository.branch)
 
 
 def _seen(shift: Shift, recent: AbstractSet[str]) -> list[history.Change]:

@@ -94,8 +94,16 @@ def positions(order: Sequence[str]) -> Mapping[str, int]:
     return {commit: index for index, commit in enumerate(order)}
 
 
-def _suspect(series: Series, step: Step) -> Suspect:
-    origin, commits = series.origin, series.commits
+def of_series(
+    series: Series, place: tuple[str, str, int], before: float, after: float, z: float = 0.0
+) -> Suspect:
+    """A suspicion in a series between two levels.
+
+    `place` is a commit before the change, one after it, and the position in the series where the
+    change shows.
+    """
+    good, bad, index = place
+    origin = series.origin
     machine, name = _name(series)
     return Suspect(
         machine,
@@ -103,12 +111,12 @@ def _suspect(series: Series, step: Step) -> Suspect:
         origin.metric.name,
         origin.metric.unit,
         history.subject(origin),
-        commits[step.good],
-        commits[step.bad],
-        commits[step.index],
-        step.before,
-        step.after,
-        step.z,
+        good,
+        bad,
+        series.commits[index],
+        before,
+        after,
+        z,
     )
 
 
@@ -119,6 +127,11 @@ def can_be_judged(origin: Origin) -> bool:
         return set(settings) == {"model", "optimization"}
     timed = metric.unit == "seconds" and metric.name.startswith(_TIMED)
     return origin.variant is not None and not settings and (metric.name in _EXACT or timed)
+
+
+def _suspect(series: Series, step: Step) -> Suspect:
+    ends = (series.commits[step.good], series.commits[step.bad], step.index)
+    return of_series(series, ends, step.before, step.after, step.z)
 
 
 def _name(series: Series) -> tuple[str, str]:

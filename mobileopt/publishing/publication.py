@@ -86,7 +86,7 @@ class Publication:
             analyses.location(self.root),
             [self._branch(name) for name in self.commits.branches],
             self.benchmarks,
-            accepted.read(repository / accepted.FILE),
+            accepted.committed(repository, self.branch),
             repository,
             report,
         )

@@ -135,6 +135,8 @@ def test_an_accepted_worsening_is_told_with_its_reason(tmp_path: Path):
         "[[accepted]]\nmetric = '*'\nvariant = '*'\nup_to = 2.0\n"
         "reason = 'carries its own <b>tables</b>'\nexpires = 2999-01-01\n"
     )
+    site_store.git(project.folder, "add", "mobileopt-accepted.toml")
+    site_store.git(project.folder, "commit", "-q", "-m", "Accept")
     assert project.run("tools.publish").returncode == 0
     changes = loaded(project, "changes.json")["changes"]
     assert {(each["state"], each["reason"]) for each in changes} == {

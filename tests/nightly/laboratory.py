@@ -54,7 +54,8 @@ class Killed(BaseException):
 class Laboratory:
     """`factors` maps (machine name, recipe) to what each commit multiplies the latency by.
 
-    `noise` is the spread between runs, of which sessions have none. Faults by job are given by
+    `noise` is the spread between runs, of which sessions have none; `loud` names machines that
+    have another. Faults by job are given by
     `fault(job)`, which may raise Killed. Every job done is kept in `done`.
     """
 
@@ -63,7 +64,7 @@ class Laboratory:
         self.commits = repository(folder / "clone", count)
         self.factors = {}
         self.here, self.gone = list(machines), {}
-        self.noise = noise
+        self.noise, self.loud = noise, {}
         self.done = []
         self.time = START.timestamp()
         self.seconds = 60.0
@@ -119,7 +120,8 @@ class Laboratory:
     def measure(self, job):
         entries = []
         for recipe in RECIPES:
-            shift = self.random.lognormvariate(0, self.noise)
+            noise = self.loud.get(job.machine.name, self.noise)
+            shift = self.random.lognormvariate(0, noise)
             value = shift * self.latency(job.machine, recipe, job.commit)
             entries.append(
                 Entry(

@@ -17,10 +17,28 @@ PHONES = [Machine("pixel-8-R58M", "R58M"), Machine("pixel-6-X1", "X1")]
 EVERYWHERE = [HOST, *PHONES]
 
 
+ACCEPTED = """
+[[accepted]]
+metric = "latency.time_forward"
+variant = "mlp/*"
+up_to = 1.35
+reason = "it answers better now"
+expires = 2999-01-01
+"""
+
+
 def mark_told(lab):
     ledger = night.Ledger(lab.folder / "clone" / night.STATE / "ledger.jsonl")
     for each in ledger.of("change"):
         ledger.add("told", change=each["id"])
+
+
+def accept(lab, text):
+    folder = lab.folder / "clone"
+    (folder / "mobileopt-accepted.toml").write_text(text)
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "Accept")
+    lab.commits.append(git(folder, "rev-parse", "HEAD"))
 
 
 def blamed(report):
@@ -98,20 +116,19 @@ def test_a_second_slow_commit_of_another_night_is_found_beside_the_first(lab):
 
 def test_a_slowdown_that_somebody_accepted_is_no_alarm(lab):
     lab.slow(6)
-    (lab.folder / "clone" / "mobileopt-accepted.toml").write_text(
-        f"""
-        [[accepted]]
-        metric = "latency.time_forward"
-        variant = "mlp/*"
-        up_to = 1.35
-        reason = "it answers better now"
-        expires = 2999-01-01
-        commit = "{lab.commits[6][:8]}"
-        """
-    )
+    accept(lab, ACCEPTED)
     report = lab.night()
     assert (report.exit_code, report.regressions) == (0, ())
     assert [each.accepted for each in report.accepted] == ["it answers better now"]
+
+
+def test_what_is_accepted_is_what_the_branch_says_and_not_what_is_checked_out(lab):
+    lab.slow(6)
+    accept(lab, ACCEPTED)
+    git(lab.folder / "clone", "checkout", "-q", "--detach", lab.commits[0])
+    config = lab.config()
+    followed = dataclasses.replace(config.repository, branch="main")
+    assert lab.night(dataclasses.replace(config, repository=followed)).accepted
 
 
 def test_a_history_louder_than_its_session_is_explained_by_the_sessions_interval(lab):
@@ -126,6 +143,24 @@ def test_a_history_louder_than_its_session_is_explained_by_the_sessions_interval
     lab.compare = unsure
     report = lab.night()
     assert (len(report.changes), report.undecided, report.refuted) == (1, (), ())
+
+
+def test_what_is_found_on_one_machine_is_looked_for_where_noise_hides_it(tmp_path):
+    lab = Laboratory(tmp_path / "lab", machines=EVERYWHERE)
+    lab.slow(5, machines=EVERYWHERE)
+    lab.loud = {"host": 0.2}
+    report = lab.night()
+    assert blamed(report) == {(each.name, RECIPES[0], lab.commits[5]) for each in EVERYWHERE}
+
+
+def test_a_machine_that_a_change_does_not_reach_is_asked_about_it_once(tmp_path):
+    lab = Laboratory(tmp_path / "lab", machines=EVERYWHERE, noise=0.02)
+    lab.slow(5, machines=[HOST], size=2.0)
+    for _ in range(3):
+        report = lab.night()
+        assert {name for name, *_ in blamed(report)} <= {"host"}
+    asked = [job for job in lab.done if job.kind == "compare" and job.machine != HOST]
+    assert len(asked) == len({(job.machine, job.commit, job.good) for job in asked})
 
 
 def test_an_improvement_is_told_and_is_no_alarm(lab):
@@ -514,7 +549,7 @@ def test_whatever_publishing_meets_the_report_is_there(lab):
 
 
 def test_a_broken_accepted_file_is_told_before_anything_is_measured(lab):
-    (lab.folder / "clone" / "mobileopt-accepted.toml").write_text("[[accepted]]\n")
+    accept(lab, "[[accepted]]\n")
     with pytest.raises(InputError):
         lab.night()
     assert lab.measured() == []
