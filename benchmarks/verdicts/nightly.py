@@ -49,7 +49,8 @@ class Nights:
     """The nights of one experiment: where, with what, and what became of them so far.
 
     `wrong` is whatever is not as it should be; `seconds` are of each night, `killed` what was
-    killed in the first, `false` the alarms nothing was the reason for.
+    killed in the first, `false` the alarms nothing was the reason for, `undecided` the suspicions
+    that no session could decide, one for each night.
     """
 
     scratch: Scratch
@@ -59,6 +60,7 @@ class Nights:
     wrong: list[str] = field(default_factory=list[str])
     blamed: set[str] = field(default_factory=set[str])
     false: int = 0
+    undecided: int = 0
 
     @property
     def ledger(self) -> Path:
@@ -73,6 +75,7 @@ class Nights:
         tell(report)
         self.wrong += nightly_counts.complaints(report, code, expected)
         self.false += len(nightly_counts.false_alarms(report, expected.slow))
+        self.undecided += len(report["undecided"])
         if expected.slow:
             self.blamed = nightly_counts.blaming(report, expected.slow)
 
@@ -231,7 +234,7 @@ def _conclude(nights: Nights, expected: Expected, options: argparse.Namespace, f
 
 _COLUMNS = (
     "machine", "commits", "phones", "their program", "killed", "nights", "first night",
-    "further ones", "sessions", "slow commit blamed", "false alarms",
+    "further ones", "sessions", "slow commit blamed", "false alarms", "undecided",
 )  # fmt: skip
 _HEADER = f"| {' | '.join(_COLUMNS)} |\n|{'---|' * len(_COLUMNS)}"
 
@@ -245,7 +248,7 @@ def row(nights: Nights, expected: Expected, options: argparse.Namespace) -> str:
         this_machine(), len(nights.scratch.commits), options.phones, program,
         ", ".join(nights.killed) or "nothing", len(nights.seconds), f"{first:.0f} s",
         f"{median(further):.0f} s" if further else "", nightly_counts.sessions(nights.ledger),
-        blamed, nights.false,
+        blamed, nights.false, nights.undecided,
     )  # fmt: skip
     return "| " + " | ".join(map(str, cells)) + " |"
 

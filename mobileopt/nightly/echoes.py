@@ -37,9 +37,7 @@ def find(
     return [echo for change in found for echo in _of(change, known, place)]
 
 
-def _of(
-    change: Record, histories: Iterable[Series], place: Mapping[str, int]
-) -> Iterator[Suspect]:
+def _of(change: Record, histories: Iterable[Series], place: Mapping[str, int]) -> Iterator[Suspect]:
     at = place[change["commit"]]
     for series in histories:
         origin = series.origin

@@ -142,13 +142,18 @@ class Report:
         return tuple(e for e in self.changes if e.worse and not e.new and not e.accepted)
 
     @property
+    def doubted(self) -> tuple[Suspect, ...]:
+        """What may have become worse and could not be decided; improvements can wait."""
+        return tuple(suspect for suspect, _ in self.undecided if suspect.worse)
+
+    @property
     def level(self) -> Level:
         """The worst of what the night found."""
         if self.regressions:
             return "regression"
         nobody = not self.machines
         lacks_tip = any(not row.has_tip for row in self.machines)
-        if self.undecided or nobody or lacks_tip:
+        if self.doubted or nobody or lacks_tip:
             return "undecided"
         return "nothing"
 
@@ -165,8 +170,8 @@ class Report:
                      for each in self.regressions)  # fmt: skip
             commits = set(first)
             return f"{_count(count, 'regression')} from {_count(len(commits), 'commit')}"
-        if self.undecided:
-            return f"{_count(len(self.undecided), 'suspicion')} could not be decided"
+        if self.doubted:
+            return f"{_count(len(self.doubted), 'suspicion')} could not be decided"
         if self.level == "undecided":
             who = "not every" if any(row.has_tip for row in self.machines) else "no"
             return f"could not tell: {who} machine has measured the newest commit{self._resting}"

@@ -11,10 +11,12 @@ from datetime import UTC, datetime, timedelta
 from mobileopt.nightly.config import Config, Confirm, Phones, Repository, Schedule, Site
 from mobileopt.nightly.jobs import Machine, Outcome
 from mobileopt.nightly.judgement import Judgement
-from mobileopt.nightly.night import Tools, run
+from mobileopt.nightly.night import STATE, Ledger, Tools, run
 from mobileopt.store import Benchmark, Entry, Environment, Store
 
 HOST = Machine("host")
+PHONES = [Machine("pixel-8-R58M", "R58M"), Machine("pixel-6-X1", "X1")]
+EVERYWHERE = [HOST, *PHONES]
 RECIPES = ("fused-float-nchw-mobile", "unfused-float-nchw-mobile")
 LATENCY = Benchmark(
     "latency.time_forward", "2", params=(("mlp",), RECIPES), param_names=("model", "recipe")
@@ -167,3 +169,21 @@ class Laboratory:
 
     def measured(self):
         return [(job.machine.name, job.commit) for job in self.done if job.kind == "measure"]
+
+
+def mark_told(lab):
+    ledger = Ledger(lab.folder / "clone" / STATE / "ledger.jsonl")
+    for each in ledger.of("change"):
+        ledger.add("told", change=each["id"])
+
+
+def blamed(report):
+    return {
+        (each.machine, each.variant.partition("/")[2], each.candidates[0].hash)
+        for each in report.regressions
+        if len(each.candidates) == 1
+    }
+
+
+def next_hour(lab):
+    return f"{datetime.fromtimestamp(lab.time + 3600).astimezone():%H:%M}"

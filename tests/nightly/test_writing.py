@@ -24,6 +24,7 @@ SUSPECT = Suspect(
     "pixel-8", "series", "latency.time_forward", "seconds", "mlp/unfused-float-nchw-mobile",
     "1" * 40, "4" * 40, "2" * 40, 0.01, 0.011, 4.0,
 )  # fmt: skip
+BETTER = replace(SUSPECT, after=0.009)
 REPORT = Report(
     title="Lab", started=START, ended=START, tip="9" * 40, subject="The newest",
     machines=(Row("pixel-8", 3, has_tip=True),), changes=(CHANGE,),
@@ -178,6 +179,7 @@ def test_long_lists_are_cut_and_counted():
         ({}, "regression", 1),
         ({"changes": ()}, "nothing", 0),
         ({"changes": (), "undecided": ((SUSPECT, "why"),)}, "undecided", 2),
+        ({"changes": (), "undecided": ((BETTER, "why"),)}, "nothing", 0),
         ({"changes": (), "machines": ()}, "undecided", 2),
         ({"changes": (), "machines": (Row("a", 0, has_tip=False),)}, "undecided", 2),
         ({"changes": (replace(CHANGE, new=False),)}, "nothing", 0),

@@ -28,6 +28,8 @@ def report(*changes, undecided=(), tips=(True, True)):
     }
 
 
+WORSE = {"variant": UNFUSED, "before": 1.0, "after": 1.2}
+BETTER = WORSE | {"after": 0.8}
 BOTH = (change("host"), change("phone"))
 
 
@@ -43,7 +45,7 @@ def test_a_night_is_right_that_blames_the_slow_commit_on_every_machine():
         (report(*BOTH, change("host", OTHER)), 1, "false alarm"),
         (report(*BOTH, change("host", SLOW, OTHER)), 1, "false alarm"),
         (report(*BOTH, change("host", variant=UNFUSED)), 1, "false alarm"),
-        (report(*BOTH, undecided=[{"variant": UNFUSED}]), 1, f"undecided: {UNFUSED}"),
+        (report(*BOTH, undecided=[WORSE]), 2, "the exit code is 2"),
         (report(*BOTH, tips=(True, False)), 1, "1 lacks the tip"),
         (report(*BOTH, tips=(True,)), 1, "1 machines took part"),
         (report(*BOTH), 2, "the exit code is 2"),
@@ -59,6 +61,13 @@ def test_after_a_quiet_night_any_new_change_is_a_false_alarm():
     assert counts.complaints(report(), 0, quiet) == []
     [alarm, code] = counts.complaints(report(change("host", OTHER)), 1, quiet)
     assert (alarm.partition(":")[0], code) == ("false alarm", "the exit code is 1")
+
+
+@pytest.mark.parametrize(("undecided", "code"), [([WORSE], 2), ([BETTER], 0), ([], 0)])
+def test_a_quiet_night_that_could_not_tell_says_so_and_raises_no_alarm(undecided, code):
+    quiet = Expected(phones=1, host=True, variants=2)
+    assert counts.complaints(report(undecided=undecided), code, quiet) == []
+    assert counts.complaints(report(undecided=undecided), 1, quiet) == ["the exit code is 1"]
 
 
 def test_jobs_done_twice_are_counted_and_tries_that_failed_are_not(tmp_path):
