@@ -13,6 +13,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,13 @@ from mobileopt.store import cache as store_cache
 from mobileopt.store import files
 
 Floats = npt.NDArray[np.float64]
+Single = npt.NDArray[np.float32]
+Job = tuple[Floats, float]
+"""Results of a series without holes, and the least effect to be found in it."""
+
+Solved = tuple[Single, Floats]
+"""The chance of a jump before each result, and a row for each change point."""
+
 _WORTH_A_PROCESS = 20_000
 """Results, in all: below it starting processes takes longer than the work."""
 
@@ -37,15 +45,21 @@ class Analyses:
     ...     find_together(series, analyse_all=analyses)
 
     What was asked for is kept when the block ends, and of the rest no more than as much again.
-    `report` is called with how many of how many new series have been analysed.
+    `report` is called with how many of how many new series have been analysed. `pool` is of
+    `processes`; without one it is begun when there is enough to do.
     """
 
-    def __init__(self, path: Path, report: Callable[[int, int], None] | None = None) -> None:
-        self._path = path
+    def __init__(
+        self,
+        path: Path,
+        report: Callable[[int, int], None] | None = None,
+        pool: Pool | None = None,
+    ) -> None:
+        self._path, self._pool = path, pool
         self._report = report or (lambda done, of: None)
         self._kept = _read(path)
         self._has_news = False
-        self._used: dict[bytes, tuple[Floats, Floats]] = {}
+        self._used: dict[bytes, Solved] = {}
 
     def __enter__(self) -> Analyses:
         return self
@@ -73,10 +87,11 @@ class Analyses:
 
     def _analysed(
         self, new: Mapping[bytes, Floats], min_effect: float
-    ) -> Iterator[tuple[bytes, tuple[Floats, Floats]]]:
+    ) -> Iterator[tuple[bytes, Solved]]:
         # The longest first, or the last process works alone.
         jobs = sorted(new.items(), key=lambda job: len(job[1]), reverse=True)
-        for done, found in enumerate(_run([(values, min_effect) for _, values in jobs]), 1):
+        solved = _run([(values, min_effect) for _, values in jobs], self._pool)
+        for done, found in enumerate(solved, 1):
             self._report(done, len(jobs))
             yield jobs[done - 1][0], found
 
@@ -87,28 +102,37 @@ def location(store: Path) -> Path:
     return where.with_name(f"changes-{where.stem}.npz")
 
 
-def _run(jobs: list[tuple[Floats, float]]) -> Iterator[tuple[Floats, Floats]]:
-    workers = min(os.cpu_count() or 1, len(jobs))
-    if workers < 2 or sum(len(values) for values, _ in jobs) < _WORTH_A_PROCESS:
-        yield from map(_solve, jobs)
-        return
+def processes() -> Pool:
+    """Processes for analyses, as many as there are cores; to be used as a context.
+
+    Each holds what this one holds when they are begun: begin them before the results are read.
+    """
     # Elsewhere than on Linux a forked process may not use the system's libraries.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    with context.Pool(workers) as pool:
+    return context.Pool(os.cpu_count() or 1)
+
+
+def _run(jobs: list[Job], pool: Pool | None) -> Iterator[Solved]:
+    if len(jobs) < 2 or sum(len(values) for values, _ in jobs) < _WORTH_A_PROCESS:
+        yield from map(_solve, jobs)
+    elif pool:
         yield from pool.imap(_solve, jobs)
+    else:
+        with processes() as own:
+            yield from own.imap(_solve, jobs)
 
 
-def _solve(job: tuple[Floats, float]) -> tuple[Floats, Floats]:
+def _solve(job: Job) -> Solved:
     """The posterior, and a row of index, before, after and confidence for each change point."""
     values, min_effect = job
     if len(values) and (values == values[0]).all() and values[0] > 0:
-        return np.zeros(len(values)), np.empty((0, 4))
+        return np.zeros(len(values), np.float32), np.empty((0, 4))
     found = analyse(values, min_effect)
     points = [(each.index, each.before, each.after, each.confidence) for each in found.points]
     return found.jump, np.array(points, float).reshape(-1, 4)
 
 
-def _analysis(array: Floats, jump: Floats, rows: Floats) -> Analysis:
+def _analysis(array: Floats, jump: Single, rows: Floats) -> Analysis:
     positions = np.flatnonzero(~np.isnan(array))
     points = (
         ChangePoint(int(positions[int(index)]), float(before), float(after), float(confidence))
@@ -139,7 +163,7 @@ def _code() -> bytes:
     return hashed.digest()
 
 
-def _read(path: Path) -> dict[bytes, tuple[Floats, Floats]]:
+def _read(path: Path) -> dict[bytes, Solved]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             jumps = np.split(stored["jumps"], np.cumsum(stored["lengths"])[:-1])
@@ -150,7 +174,7 @@ def _read(path: Path) -> dict[bytes, tuple[Floats, Floats]]:
         return {}
 
 
-def _write(path: Path, content: Mapping[bytes, tuple[Floats, Floats]]) -> None:
+def _write(path: Path, content: Mapping[bytes, Solved]) -> None:
     arrays: dict[str, Any] = {
         "keys": np.frombuffer(b"".join(content), np.uint8),
         "lengths": np.array([len(jump) for jump, _ in content.values()]),

@@ -38,6 +38,16 @@ def test_several_processes_find_what_one_finds(tmp_path: Path, monkeypatch: pyte
         assert find_together(series(), analyse_all=kept) == find_together(series())
 
 
+def test_processes_begun_beforehand_find_the_same_and_serve_more_than_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(analyses, "_WORTH_A_PROCESS", 0)
+    with analyses.processes() as pool:
+        for name in ("one", "two"):
+            with Analyses(tmp_path / name, pool=pool) as kept:
+                assert find_together(series(), analyse_all=kept) == find_together(series())
+
+
 def test_only_new_series_are_analysed(tmp_path: Path):
     told: list[tuple[int, int]] = []
     many = series()

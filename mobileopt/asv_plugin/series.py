@@ -87,7 +87,7 @@ def _by_series(publication: Publication) -> dict[tuple[str, int], list[tuple[int
         positions = _positions(publication.benchmarks[graph.benchmark_name])
         version = str(publication.benchmarks[graph.benchmark_name].get("version"))
         for row, source in graph.sources.T.tolist():
-            for doubt in doubts.get(publication.sources[source].path, []):
+            for doubt in doubts.get(publication.sources[source], []):
                 position = positions.get(doubt.combination)
                 is_here = (doubt.benchmark, doubt.version) == (graph.benchmark_name, version)
                 if is_here and position is not None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mobileopt.changes._levels import levels_around, noise
-from mobileopt.changes._posterior import Floats, jump_probability
+from mobileopt.changes._posterior import Floats, Single, jump_probability
 from mobileopt.errors import InputError
 
 Results = Sequence[float | None] | npt.NDArray[np.float64]
@@ -62,12 +62,12 @@ class Analysis:
     """One series with its results, the posterior of a jump before each, and its change points."""
 
     positions: npt.NDArray[np.intp]
-    jump: Floats
+    jump: Single
     points: tuple[ChangePoint, ...]
 
     def chances_near(self, positions: npt.NDArray[np.intp]) -> Floats:
         """P(a jump within 3 positions) of each, NaN where too few results lie on a side."""
-        reach, total = NEIGHBOURS + 1, np.append(0.0, self.jump.cumsum())
+        reach, total = NEIGHBOURS + 1, np.append(0.0, self.jump.cumsum(dtype=np.float64))
         at = np.searchsorted(self.positions, positions)
         first = np.searchsorted(self.positions, positions - reach)
         stop = np.searchsorted(self.positions, positions + reach + 1)
@@ -95,7 +95,7 @@ def analyse(values: Results, min_effect: float) -> Analysis:
         raise InputError(f"min_effect is {min_effect!r}, it must lie between 0 and 1: 0.01 is 1 %")
     positions, x = _logarithms(values)
     if len(x) < 2 * SIDE:
-        return Analysis(positions, np.zeros(len(x)), ())
+        return Analysis(positions, np.zeros(len(x), np.float32), ())
     effect = math.log1p(min_effect)
     sigma = noise(x, floor=effect / 10)
     jump = jump_probability(x, sigma)
@@ -109,7 +109,7 @@ def analyse(values: Results, min_effect: float) -> Analysis:
         if abs(after - before) >= effect:
             where = int(positions[split])
             points.append(ChangePoint(where, math.exp(before), math.exp(after), chances[split]))
-    return Analysis(positions, jump, tuple(points))
+    return Analysis(positions, jump.astype(np.float32), tuple(points))
 
 
 def _logarithms(values: Results) -> tuple[npt.NDArray[np.intp], Floats]:

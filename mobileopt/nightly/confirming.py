@@ -6,6 +6,7 @@ import math
 import uuid
 from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from mobileopt import floors
@@ -110,9 +111,13 @@ def unanswered(shift: Shift, found: Sequence[Suspect]) -> list[Suspect]:
     ]
 
 
-def unheard(shift: Shift, histories: Iterable[Series]) -> list[Suspect]:
-    """Histories of other machines to be asked about a change that was found on one; each once."""
-    found = echoes.find(shift.ledger.of("change"), histories, suspects.positions(shift.order))
+def unheard(shift: Shift, histories: Iterable[Series], recent: AbstractSet[str]) -> list[Suspect]:
+    """Histories of other machines to be asked about a change found on one; each is asked once.
+
+    Only changes of `recent` commits: a phone that joins is not asked about years.
+    """
+    changes = (each for each in shift.ledger.of("change") if each["commit"] in recent)
+    found = echoes.find(changes, histories, suspects.positions(shift.order))
     return [each for each in found if not _heard(shift, each)]
 
 

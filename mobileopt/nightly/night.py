@@ -167,7 +167,7 @@ def _confirm(shift: Shift, machines: Sequence[Machine]) -> list[Finding]:
         found = confirming.unanswered(shift, _suspects(shift))
         fresh = [each for each in found if _place(each) not in asked]
         if not fresh:
-            echoes = confirming.unheard(shift, _histories(shift))
+            echoes = confirming.unheard(shift, _histories(shift), _recent(shift))
             names = {machine.name for machine in machines}
             here = (each for each in echoes if each.machine in names)
             fresh = [each for each in here if _place(each) not in asked]

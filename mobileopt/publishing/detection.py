@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
@@ -104,12 +105,13 @@ def detect(
     accepted: Sequence[Accepted] = (),
     repository: Path | None = None,
     report: Callable[[int, int], None] | None = None,
+    pool: Pool | None = None,
 ) -> Detected:
     """Find the changes of every branch; `where` keeps the analyses for the next time."""
     placed: list[Placed] = []
     machines: set[str] = set()
     series = 0
-    with Analyses(where, report) as analyses:
+    with Analyses(where, report, pool) as analyses:
         for branch in branches:
             parts = _parts(branch.graphs, benchmarks)
             lines = _lines(branch, parts)

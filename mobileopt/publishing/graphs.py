@@ -88,7 +88,7 @@ def plain(array: Array) -> list[Any]:
 
 
 Place = tuple[int, int, dict[str, Any]]
-"""Where a file's results go: its header's index, its revision, and the graphs' params."""
+"""Where a file's results go: its index in the table, its revision, and the graphs' params."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,8 +133,8 @@ def _drafts(
     most = max((len(each) for each in by_file.values()), default=0)
     for turn in range(most):
         # A commit on several branches is in a graph of each: one turn places it in one of them.
-        kind = np.full(len(table.headers), -1)
-        revision = np.full(len(table.headers), -1)
+        kind = np.full(len(table.identities), -1)
+        revision = np.full(len(table.identities), -1)
         for index, found in by_file.items():
             if turn < len(found):
                 kind[index], revision[index] = found[turn]
@@ -162,13 +162,13 @@ def _drafts_of_turn(
 def _listed(table: Table, benchmarks: Mapping[str, Any]) -> Array:
     """Whether asv shows each row: its benchmark is listed, in the same version or none."""
     pairs = table.rows["benchmark"].astype("i8") << _SHIFT | table.rows["version"]
-    found, of_row = np.unique(pairs, return_inverse=True)
+    found = sorted(set(pairs.tolist()))  # numpy's own way loads all of its masked arrays
     shown = [
         (listed := benchmarks.get(table.texts[pair >> _SHIFT])) is not None
         and table.texts[pair & 0xFFFFFFFF] in ("", str(listed.get("version")))
         for pair in found
     ]
-    return np.array(shown, bool)[of_row]
+    return np.array(shown, bool)[np.searchsorted(found, pairs)]
 
 
 def _graph(table: Table, draft: _Draft, columns: dict[str, Array]) -> Graph:
@@ -177,12 +177,13 @@ def _graph(table: Table, draft: _Draft, columns: dict[str, Array]) -> Graph:
     for name in COLUMNS[1:]:
         columns[name][np.isnan(columns["value"])] = np.nan
     files = table.rows["file"][draft.rows]
-    sources = np.stack([np.searchsorted(np.unique(revisions), revisions), files])
-    starts = np.flatnonzero(np.diff(revisions, prepend=-1))
+    begins = np.diff(revisions, prepend=-1) > 0
+    sources = np.stack([np.cumsum(begins) - 1, files])
+    starts = np.flatnonzero(begins)
     if len(starts) < len(revisions):
         columns = _merged(columns, starts)
     name, is_scalar = str(draft.benchmark["name"]), not draft.benchmark["params"]
-    environment = table.headers[sources[1, -1]]["environment"]
+    environment = table.told("environment", sources[1, -1])
     return Graph(name, draft.params, is_scalar, revisions[starts], columns, sources, environment)
 
 
@@ -192,7 +193,7 @@ def _cells(table: Table, benchmark: Mapping[str, Any], rows: Array) -> Array:
     starts = (np.cumsum(table.rows["size"]) - table.rows["size"])[rows]
     index = np.full((len(rows), len(wanted)), -1, np.int32)
     axes = table.rows["axes"][rows]
-    for code in np.unique(axes):
+    for code in set(axes.tolist()):
         stored = itertools.product(*json.loads(table.texts[code]))
         position = {combination: at for at, combination in enumerate(stored)}
         offset = np.array([position.get(each, -1) for each in wanted])

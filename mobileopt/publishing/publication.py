@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache as cache_of_function
 from functools import cached_property
+from multiprocessing.pool import Pool
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -26,21 +27,14 @@ from mobileopt.store.layout import MACHINE
 from mobileopt.store.table import Table
 
 
-@dataclass(frozen=True)
-class Source:
-    """A result file: its path below the store, and what stands above its results."""
-
-    path: str
-    header: Mapping[str, Any]
-
-
 @dataclass(frozen=True, eq=False)
 class Publication:
     """The graphs of a store, and what asv and the pages need to know with them.
 
     `conf`, `repo` and `benchmarks` are asv's. `settings` has the values of each environment
     setting in asv's order, None where a result lacks it; `revisions` are those of the commits
-    with results or a tag, oldest first, `dates` (milliseconds) theirs.
+    with results or a tag, oldest first, `dates` (milliseconds) theirs. `sources` are the result
+    files' paths below the store.
     """
 
     conf: Any
@@ -52,7 +46,7 @@ class Publication:
     machines: Mapping[str, Mapping[str, Any]]
     revisions: Mapping[str, int]
     dates: Mapping[str, int]
-    sources: list[Source]
+    sources: list[str]
     messages: list[str]
 
     def group(self, benchmark: str) -> list[Graph]:
@@ -79,8 +73,10 @@ class Publication:
         """The changes of all series."""
         return self.detect()
 
-    def detect(self, report: Callable[[int, int], None] | None = None) -> Detected:
-        """Find the changes now, with a report of the progress."""
+    def detect(
+        self, report: Callable[[int, int], None] | None = None, pool: Pool | None = None
+    ) -> Detected:
+        """Find the changes now, with a report of the progress, by `analyses.processes`."""
         repository = Path(self.repo._path)
         self.__dict__["detected"] = detect(
             analyses.location(self.root),
@@ -89,6 +85,7 @@ class Publication:
             accepted.committed(repository, self.branch),
             repository,
             report,
+            pool,
         )
         return self.detected
 
@@ -96,8 +93,7 @@ class Publication:
     def doubts(self) -> dict[str, list[Doubt]]:
         """The runs that were not valid, by the path of their result file."""
         where = cache.location(self.root)
-        paths = [source.path for source in self.sources]
-        return doubts.read(self.root, paths, where.with_name(f"doubts-{where.stem}.json"))
+        return doubts.read(self.root, self.sources, where.with_name(f"doubts-{where.stem}.json"))
 
     def _branch(self, name: str) -> Branch:
         graphs = [graph for graph in self.graphs if graph.params["branch"] == name]
@@ -126,11 +122,11 @@ def load(
         table = cache.load(root, cache.paths(root))
         usable = _usable(table, machines, only)
     messages = [str(each.message) for each in caught]
-    settings = {index: _settings(table.headers[index]["settings"]) for index in usable}
+    settings = {index: _settings(table.told("settings", index)) for index in usable}
     values = _values(settings.values())
     places = _places(table, settings, history, messages)
     found = list(graphs.build(table, benchmarks, _completed(places, values)))
-    dates = {header["commit"]: header["date"] for header in map(table.headers.__getitem__, usable)}
+    dates = {table.told("commit", index): int(table.files["date"][index]) for index in usable}
     dates |= {commit: history.dates[commit] for commit in history.tags.values()}
     known = sorted(dates.keys() & history.numbers.keys(), key=history.numbers.__getitem__)
     return Publication(
@@ -143,10 +139,7 @@ def load(
         {str(machine["machine"]): machine for machine in machines.values()},
         {commit: history.numbers[commit] for commit in known},
         {commit: dates[commit] for commit in known},
-        [
-            Source(each[0], header)
-            for each, header in zip(table.identities, table.headers, strict=True)
-        ],
+        [path for path, *_ in table.identities],
         messages,
     )
 
@@ -168,16 +161,16 @@ def _machines(root: Path) -> dict[str, dict[str, Any]]:
 def _usable(
     table: Table, machines: Mapping[str, Mapping[str, Any]], only: Collection[str] | None
 ) -> list[int]:
-    """The headers of the files that are of their folder's machine."""
+    """The files that are of their folder's machine."""
     usable: list[int] = []
-    for index, (identity, header) in enumerate(zip(table.identities, table.headers, strict=True)):
-        machine = machines.get(identity[0].partition("/")[0])
-        if machine is None or (only is not None and header["commit"] not in only):
+    for index, (path, *_) in enumerate(table.identities):
+        machine = machines.get(path.partition("/")[0])
+        if machine is None or (only is not None and table.told("commit", index) not in only):
             continue
-        if _settings(header["settings"])["machine"] == machine["machine"]:
+        if _settings(table.told("settings", index))["machine"] == machine["machine"]:
             usable.append(index)
         else:
-            files.warn(f"{identity[0]} was skipped: it is not of machine {machine['machine']!r}")
+            files.warn(f"{path} was skipped: it is not of machine {machine['machine']!r}")
     return usable
 
 
@@ -208,7 +201,7 @@ def _places(
     places: list[Place] = []
     branches = commits.branches_by_commit()
     for index, params in settings.items():
-        commit = table.headers[index]["commit"]
+        commit = table.told("commit", index)
         found = branches.get(commit, ())
         if not found:
             names = ", ".join(commits.branches)

@@ -23,6 +23,7 @@ from asv.publishing import OutputPublisher
 from asv.repo import get_repo
 from asv.util import datetime_to_js_timestamp, iter_subclasses
 
+from mobileopt import analyses
 from mobileopt.errors import StoreError
 from mobileopt.publishing import publication
 from mobileopt.publishing.detection import SteppedGraph
@@ -48,9 +49,11 @@ def publish(
     repo = cast(Any, get_repo(conf))
     if pull:
         repo.pull()
-    contents = publication.load(conf, repo, _benchmarks(conf))
-    report("Looking for changes")
-    contents.detect(lambda done, of: report(f"Looking for changes, {done} of {of} new series"))
+    with analyses.processes() as pool:
+        contents = publication.load(conf, repo, _benchmarks(conf))
+        report("Looking for changes")
+        progress = "Looking for changes, {} of {} new series".format
+        contents.detect(lambda done, of: report(progress(done, of)), pool)
     outputs = Outputs(html, previous)
     report("Writing graphs")
     shutil.copytree(Path(asv.__file__).with_name("www"), html, dirs_exist_ok=True)

@@ -20,7 +20,7 @@ from mobileopt.store import files, table
 from mobileopt.store.layout import MACHINE, result_files
 from mobileopt.store.table import Builder, Table
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 def paths(root: Path) -> list[Path]:
@@ -73,14 +73,13 @@ def _identities(root: Path, paths: list[Path]) -> list[tuple[str, table.Identity
 def _read(path: Path) -> Table:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            # Texts are shared as they are read: thousands of headers hold the same few.
-            texts: dict[str, Any] = json.loads(bytes(stored["json"]), object_hook=table.shared)
+            texts: dict[str, Any] = json.loads(bytes(stored["json"]))
             if texts["schema"] != SCHEMA:
                 return table.empty()
             return Table(
                 [(str(name), size, time, inode) for name, size, time, inode in texts["files"]],
-                texts["headers"],
                 texts["texts"],
+                {name: stored[f"file_{name}"] for name in table.FILE_DTYPES},
                 {name: stored[f"row_{name}"] for name in table.ROW_DTYPES},
                 {name: stored[f"cell_{name}"] for name in table.CELL_DTYPES},
                 stored["samples"],
@@ -93,10 +92,10 @@ def _write(path: Path, content: Table) -> None:
     texts = {
         "schema": SCHEMA,
         "files": content.identities,
-        "headers": content.headers,
         "texts": content.texts,
     }
-    arrays = {f"row_{name}": column for name, column in content.rows.items()}
+    arrays = {f"file_{name}": column for name, column in content.files.items()}
+    arrays |= {f"row_{name}": column for name, column in content.rows.items()}
     arrays |= {f"cell_{name}": column for name, column in content.cells.items()}
     arrays |= {
         "samples": content.samples,

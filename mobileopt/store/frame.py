@@ -63,9 +63,8 @@ def _file_columns(table: Table) -> dict[str, Any]:
     of_cell = table.rows["file"][table.row_of_cell]
     columns: dict[str, Any] = {}
     for name in (*FILE_TEXTS, *MACHINE_TEXTS):
-        columns[name] = _category([header[name] for header in table.headers], of_cell)
-    dates = np.array([header["date"] for header in table.headers], "i8")
-    columns["date"] = _moments(dates[of_cell])
+        columns[name] = _category(table.texts, table.files[name][of_cell])
+    columns["date"] = _moments(table.files["date"][of_cell])
     return columns
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -26,6 +25,11 @@ Identity = tuple[str, int, int, int]
 """A file: its path below the store, size, modification time (ns) and inode."""
 
 MEASURED, SKIPPED, FAILED = range(3)
+_PARAMS = ("machine", "os", "arch", "cpu", "num_cpu", "ram")
+_FILE_TEXTS = ("settings", "commit", "environment", "python", *_PARAMS)
+FILE_DTYPES = {"date": "i8"} | dict.fromkeys(_FILE_TEXTS, "i4")
+"""What stands above the results of a file: its date in milliseconds, and texts by position."""
+
 ROW_DTYPES = {"file": "i4", "benchmark": "i4", "version": "i4", "axes": "i4", "size": "i4"}
 CELL_DTYPES = {
     "value": "f8",
@@ -72,11 +76,15 @@ class Table:
     """The columns of a set of result files. `samples` is flat, `kept` counts a cell's."""
 
     identities: list[Identity]
-    headers: list[dict[str, Any]]
     texts: list[str]
+    files: dict[str, Array]
     rows: dict[str, Array]
     cells: dict[str, Array]
     samples: Array
+
+    def told(self, name: str, file: int) -> str:
+        """The text `name` of FILE_DTYPES of a file."""
+        return self.texts[int(self.files[name][file])]
 
     @property
     def row_of_cell(self) -> Array:
@@ -86,9 +94,11 @@ class Table:
 
 def empty() -> Table:
     """A table of no files."""
-    rows = {name: np.empty(0, dtype) for name, dtype in ROW_DTYPES.items()}
-    cells = {name: np.empty(0, dtype) for name, dtype in CELL_DTYPES.items()}
-    return Table([], [], [], rows, cells, np.empty(0, "f8"))
+    files, rows, cells = (
+        {name: np.empty(0, dtype) for name, dtype in each.items()}
+        for each in (FILE_DTYPES, ROW_DTYPES, CELL_DTYPES)
+    )
+    return Table([], [], files, rows, cells, np.empty(0, "f8"))
 
 
 def identify(root: Path, path: Path) -> Identity:
@@ -103,7 +113,7 @@ class Builder:
 
     def __init__(self) -> None:
         self._identities: list[Identity] = []
-        self._headers: list[dict[str, Any]] = []
+        self._files: list[tuple[int, ...]] = []
         self._texts: dict[str, int] = {}
         self._sizes: dict[str, int] = {}
         self._rows: list[tuple[int, ...]] = []
@@ -122,9 +132,9 @@ class Builder:
             files.warn(f"{path} was skipped: {error}")
             return
         self._identities.append(identity)
-        self._headers.append(shared(_header(document)))
+        self._files.append(self._header(document))
         times, columns = documents.own_times(document), document["result_columns"]
-        index = len(self._headers) - 1
+        index = len(self._files) - 1
         for name, values in document["results"].items():
             row = dict(zip(columns, values, strict=False))
             try:
@@ -140,6 +150,7 @@ class Builder:
     def table(self) -> Table:
         """What was gathered; it is handed over, and the builder is empty after it."""
         self._add_pending()
+        files = np.array(self._files, "i8").reshape(-1, len(FILE_DTYPES))
         rows = np.array(self._rows, "i4").reshape(-1, len(ROW_DTYPES))
         # Column by column: a store of thousands of files would be in memory twice otherwise.
         cells = {
@@ -148,12 +159,24 @@ class Builder:
         }
         return Table(
             self._identities,
-            self._headers,
             list(self._texts),
+            {
+                name: files[:, at].astype(dtype)
+                for at, (name, dtype) in enumerate(FILE_DTYPES.items())
+            },
             {name: rows[:, index] for index, name in enumerate(ROW_DTYPES)},
             cells,
             np.concatenate([np.empty(0), *self._samples]),
         )
+
+    def _code(self, text: str) -> int:
+        return self._texts.setdefault(text, len(self._texts))
+
+    def _header(self, document: dict[str, Any]) -> tuple[int, ...]:
+        date: Any = document.get("date")
+        told = _told(document)
+        texts = (self._code(told[name]) for name in _FILE_TEXTS)
+        return (int(date) if documents.is_time(date) else 0, *texts)
 
     def _size(self, axes: str, row: dict[str, Any]) -> int:
         # The same parameters stand in thousands of files: each is checked once.
@@ -185,8 +208,7 @@ class Builder:
         self._samples.append(samples)
         for each in raws:
             identity = (each.benchmark, each.row.get("version") or "", each.axes)
-            texts = (self._texts.setdefault(str(text), len(self._texts)) for text in identity)
-            self._rows.append((each.file, *texts, each.size))
+            self._rows.append((each.file, *(self._code(str(text)) for text in identity), each.size))
 
 
 def kept(table: Table, keep: Array) -> Table:
@@ -203,8 +225,8 @@ def kept(table: Table, keep: Array) -> Table:
     chosen = np.flatnonzero(keep)
     return Table(
         [table.identities[index] for index in chosen],
-        [table.headers[index] for index in chosen],
         table.texts,
+        {name: column[keep] for name, column in table.files.items()},
         rows,
         {name: table.cells.pop(name)[cells_kept] for name in CELL_DTYPES},
         table.samples[samples_kept],
@@ -216,18 +238,20 @@ def joined(one: Table, other: Table) -> Table:
 
     Column by column: a large store would be in memory twice otherwise.
     """
-    if not one.headers:
+    if not one.identities:
         return other
     index = {text: number for number, text in enumerate(one.texts)}
     moved = np.array([index.setdefault(text, len(index)) for text in other.texts], "i4")
+    files = {name: moved[column] if name != "date" else column
+             for name, column in other.files.items()}  # fmt: skip
     rows = dict(other.rows)
-    rows["file"] = rows["file"] + len(one.headers)
+    rows["file"] = rows["file"] + len(one.identities)
     for name in ("benchmark", "version", "axes"):
-        rows[name] = moved[rows[name]] if len(rows[name]) else rows[name]
+        rows[name] = moved[rows[name]]
     return Table(
         one.identities + other.identities,
-        one.headers + other.headers,
         list(index),
+        {name: np.concatenate([one.files[name], files[name]]) for name in FILE_DTYPES},
         {name: np.concatenate([one.rows[name], rows[name]]) for name in ROW_DTYPES},
         {
             name: np.concatenate([one.cells.pop(name), other.cells.pop(name)])
@@ -237,27 +261,16 @@ def joined(one: Table, other: Table) -> Table:
     )
 
 
-def shared(header: dict[str, Any]) -> dict[str, Any]:
-    """A header whose texts are one object each with those of all others: most are the same."""
-    return {
-        name: sys.intern(value) if isinstance(value, str) else value
-        for name, value in header.items()
-    }
-
-
-def _header(document: dict[str, Any]) -> dict[str, Any]:
+def _told(document: dict[str, Any]) -> dict[str, str]:
     params = document["params"]
-    fields = ("machine", "os", "arch", "cpu", "num_cpu", "ram")
-    date: Any = document.get("date")
     env_vars: Any = document.get("env_vars")
     return {
         # What asv names a graph by, whole, and as a text: thousands of files have the same.
         "settings": json.dumps([params, env_vars if isinstance(env_vars, dict) else {}]),
         "commit": document["commit_hash"],
-        "date": int(date) if documents.is_time(date) else 0,
         "environment": str(document.get("env_name") or ""),
         "python": str(document.get("python") or ""),
-        **{name: str(params.get(name) or "") for name in fields},
+        **{name: str(params.get(name) or "") for name in _PARAMS},
     }
 
 
