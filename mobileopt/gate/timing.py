@@ -83,7 +83,9 @@ class Verdict:
 
 
 @dataclass
-class _Side:
+class Side:
+    """The rounds of one commit so far: wall and CPU times, and the launch of each."""
+
     wall: Rounds = field(default_factory=list[tuple[float, ...]])
     cpu: Rounds = field(default_factory=list[tuple[float, ...]])
     launches: list[int] = field(default_factory=list[int])
@@ -134,7 +136,7 @@ class _Session:
         self._looks = [start + share * (clock.deadline - start) for share in looks]
         self._next, self._launches, self._cost = 0, 0, 0.0
         self._all, self._open = list(pairs), list(pairs)
-        self.sides = {name: _Side() for pair in pairs for name in pair.sides}
+        self.sides = {name: Side() for pair in pairs for name in pair.sides}
         self.found = {pair: Verdict("unclear", None, "no time was left") for pair in pairs}
 
     def having(self, outcome: Outcome) -> list[Pair]:
@@ -173,11 +175,12 @@ class _Session:
         self._clock.on_launch(f"{self._what} {len(self._open)} of {len(self._all)}")
 
 
-def verdict(base: _Side, head: _Side, threshold: float, look: Look) -> Verdict:
+def verdict(base: Side, head: Side, threshold: float, look: Look) -> Verdict:
     """Judge a pair by the rounds so far; `look` holds the error rate of this pair and clock.
 
     CPU time decides, for a neighbour lengthens it least. But a pass that waits takes none: so
-    the fastest wall time of each round is judged as well, and may raise the alarm.
+    the fastest wall time of each round is judged as well. It may raise the alarm, and nothing is
+    harmless while it is longer by the threshold.
     """
 
     def compared(share: Look) -> Comparison:
@@ -195,12 +198,17 @@ def verdict(base: _Side, head: _Side, threshold: float, look: Look) -> Verdict:
         if found.verdict == "slower":
             return Verdict("worse", found, "" if found is by_cpu else "by the wall clock")
     harmless = compared(replace(look, alpha=_MISSES))
-    if harmless.session.sound and harmless.high < 1 + threshold:
-        return Verdict("ok", harmless)
-    return Verdict("unclear", harmless, _why(harmless))
+    if not harmless.session.sound or harmless.high >= 1 + threshold:
+        return Verdict("unclear", harmless, _why(harmless))
+    if by_wall.ratio >= 1 + threshold:
+        waits = f"its wall time is {100 * (by_wall.ratio - 1):.1f} % longer, its CPU time is not"
+        return Verdict(
+            "unclear", by_wall, f"{waits}; needs about {by_wall.more_rounds} launches more"
+        )
+    return Verdict("ok", harmless)
 
 
-def _by_wall(base: _Side, head: _Side, threshold: float, look: Look) -> Comparison:
+def _by_wall(base: Side, head: Side, threshold: float, look: Look) -> Comparison:
     fastest = ([[min(samples)] for samples in side.wall] for side in (base, head))
     return compare(*fastest, threshold=threshold, launches=base.launches, look=look)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from gate.simulated import LAUNCH, Machine, pairs
+from mobileopt.effort import Look
 from mobileopt.gate import timing
 from mobileopt.gate.timing import Clock
 from mobileopt.measure import Record
@@ -32,6 +33,17 @@ def test_a_pass_that_waits_is_worse_by_the_wall_clock_though_it_takes_no_cpu_tim
     found = timing.judge(pairs(*NAMES), 0.05, machine.clock(300))
     [worse] = [each for each in found if each.outcome == "worse"]
     assert (worse.subject, worse.reason) == ("net/two", "by the wall clock")
+
+
+@pytest.mark.parametrize(("waited", "outcome"), [(1.12, "unclear"), (1.0, "ok")])
+def test_a_wait_hidden_in_the_noise_of_the_wall_clock_is_not_cleared_by_cpu_time(waited, outcome):
+    odd = [0.8, 1.25] * 8  # what a neighbour does to the wall times, and not to CPU time
+    cpu = [(0.1 + 0.0001 * (at % 5),) for at in range(16)]
+    base = timing.Side([(t,) for (t,) in cpu], cpu, list(range(16)))
+    wall = [(waited * t * each,) for (t,), each in zip(cpu, odd, strict=True)]
+    found = timing.verdict(base, timing.Side(wall, cpu, list(range(16))), 0.05, Look(1, of=4))
+    assert found.outcome == outcome
+    assert ("wall time is 12.0 % longer" in found.reason) == (outcome == "unclear")
 
 
 def test_a_suspect_is_measured_again_alone_in_a_session_of_its_own():
