@@ -18,16 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from mobileopt import changes
 from mobileopt.changes import ChangePoint, SeriesKey
+from mobileopt.changes._posterior import Floats, Single
 from mobileopt.changes._series import Analysis, Results, analyse
 from mobileopt.store import cache as store_cache
 from mobileopt.store import files
 
-Floats = npt.NDArray[np.float64]
-Single = npt.NDArray[np.float32]
 Job = tuple[Floats, float]
 """Results of a series without holes, and the least effect to be found in it."""
 
