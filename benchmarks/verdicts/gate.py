@@ -35,6 +35,7 @@ from mobileopt.conditions import HARNESS, environment
 from mobileopt.gate import timing
 from mobileopt.gate.finding import Result
 from mobileopt.gate.timing import Clock, Pair
+from mobileopt.gate.work import Question
 from mobileopt.measure import Record, SessionPlan
 
 _FOLDING = "mobileopt/optimizations/fold_conv_bn/__init__.py"
@@ -139,11 +140,14 @@ def _arguments(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--runs", type=int, default=10, help="of unchanged branches (10)")
     parser.add_argument("--injections", type=int, default=1, help="checks of each injection (1)")
-    parser.add_argument("--budget", type=float, default=100, help="seconds a check (100)")
+    for name, default, what in (
+        ("--budget", Question.budget, "seconds a check"),
+        ("--threshold", Question.threshold, "of the check"),
+    ):
+        parser.add_argument(name, type=float, default=default, help=f"{what} ({default:g})")
     parser.add_argument("--slowdown", type=float, default=0.1, help="injected (0.1)")
     parser.add_argument("--simulated", type=int, metavar="CHECKS", help="of each model of noise")
     parser.add_argument("--launches", type=int, default=20, help="in a simulated check (20)")
-    parser.add_argument("--threshold", type=float, default=0.05, help="of the check (0.05)")
     parser.add_argument(
         "--model", default="mobilenet_v2", help="whose artifact is timed (mobilenet_v2)"
     )

@@ -70,8 +70,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--head", default="HEAD", help="the commit that is judged (HEAD)")
     for name, value, what in (
-        ("--budget", 300.0, "seconds for all of it"),
-        ("--threshold", 0.05, "relative slowdown that matters"),
+        ("--budget", Question.budget, "seconds for all of it"),
+        ("--threshold", Question.threshold, "relative slowdown that matters"),
     ):
         parser.add_argument(name, type=_above_zero, default=value, help=f"{what} ({value:g})")
     parser.add_argument("--seed", type=int, default=0, help="draws the order within rounds (0)")
