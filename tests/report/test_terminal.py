@@ -73,6 +73,13 @@ def test_without_memory_conditions_the_table_has_no_counts(found):
     assert "page faults" not in text(found)
 
 
+def test_what_is_lacking_is_told_in_the_units_the_verdict_rests_on():
+    unsure = judge({NHWC: 0.0200, MOBILE: 0.02035, BASE: 0.03})
+    [step] = [each for each in unsure.steps if each.slot == "layout"]
+    assert (step.comparison.verdict, step.comparison.unit) == ("unclear", "launches")
+    assert f"needs about {step.comparison.more_rounds} more launches" in text(unsure)
+
+
 def test_one_round_has_no_interval_and_says_so():
     lines = text(one_round()).splitlines()
     row = next(line for line in lines if NHWC in line)
