@@ -229,6 +229,16 @@ def test_a_damaged_staged_file_is_named_and_all_others_are_merged(store, tmp_pat
     assert len(list(store.path.glob("pixel6/aaaaaaaa-*.json"))) == 2
 
 
+def test_a_damaged_staged_list_of_benchmarks_is_named_and_the_results_are_merged(store, tmp_path):
+    store.add(entry(0, (1.0,)))
+    staging = Store(tmp_path / "staging")
+    staging.add(entry(1, (2.0,)))
+    (staging.path / "benchmarks.json").write_text(json.dumps({NAME: 5, "version": 2}))
+    with pytest.raises(StoreError, match=f"merged all but this: {NAME} of .*benchmarks.json"):
+        store.merge(staging)
+    assert values(store) == {NHWC: 2.0}
+
+
 def test_staged_runs_of_a_new_machine_bring_its_description_and_benchmark(store, tmp_path):
     staging = Store(tmp_path / "staging")
     staging.add(entry())
