@@ -98,7 +98,7 @@ def _tick(left: list[Vector], right: list[Vector]) -> float:
 def _read(name: str, rounds: Rounds) -> list[Vector]:
     try:
         vectors = [np.asarray(samples, dtype=np.float64).reshape(-1) for samples in rounds]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"the rounds of {name} are not lists of numbers: {error}") from error
     every = np.concatenate([np.ones(1), *vectors])  # a list of none cannot be joined
     if not (all(map(len, vectors)) and np.isfinite(every).all() and (every > 0).all()):

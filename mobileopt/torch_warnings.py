@@ -26,16 +26,20 @@ KNOWN = (
     ),  # ExecuTorch reading its schemas
 )
 
-_LOGGED = (("torch.utils._pytree", "Calling register_constant() on Enum"),)  # importing torchao
+
+def _lacks(text: str, record: logging.LogRecord) -> bool:
+    return text not in record.getMessage()
+
+
+# One object a text, as a logger takes the same filter once.
+_LOGGED = (
+    ("torch.utils._pytree", partial(_lacks, "Calling register_constant() on Enum")),
+)  # importing torchao
 
 
 def silence_known_warnings() -> None:
     """Ignore the warnings of `KNOWN` in this process from now on."""
     for message, category in KNOWN:
         warnings.filterwarnings("ignore", message, category)
-    for logger, text in _LOGGED:
-        logging.getLogger(logger).addFilter(partial(_lacks, text))
-
-
-def _lacks(text: str, record: logging.LogRecord) -> bool:
-    return text not in record.getMessage()
+    for logger, lacks in _LOGGED:
+        logging.getLogger(logger).addFilter(lacks)

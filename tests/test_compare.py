@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -11,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobileopt.compare import Comparison, compare, compare_all
-from mobileopt.effort import ALPHA, Look, schedule, spend
+from mobileopt.effort import ALPHA, Look
 from mobileopt.errors import InputError
 from mobileopt.estimators import smallest_sample
 
@@ -135,13 +134,6 @@ def test_cpu_times_are_compared_where_other_processes_stretch_the_wall_times():
     verdict = compare(a, b, threshold=0.01, cpu=cpu)
     assert (verdict.verdict, verdict.clock) == ("slower", "cpu")
     assert any("interrupted" in note for note in verdict.session.notes)
-
-
-def test_cpu_times_of_several_threads_are_not_compared():
-    a, b = session(60, 1.03)
-    cpu = [[[3.5 * each[0]] for each in side] for side in (a, b)]
-    verdict = compare(a, b, threshold=0.01, cpu=(cpu[0], cpu[1]))
-    assert (verdict.verdict, verdict.clock) == ("slower", "wall")
 
 
 def test_a_core_that_changes_its_speed_is_noted_but_cpu_times_may_be_compared():
@@ -301,13 +293,6 @@ def test_more_rounds_of_the_same_kind_narrow_the_interval(seed: int, factor: flo
 # --- looks ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("looks", [1, 2, 5, 9])
-def test_the_looks_share_the_error_rate_and_no_more(looks: int):
-    shares = [spend(ALPHA, look, looks) for look in range(1, looks + 1)]
-    assert sum(shares) == pytest.approx(ALPHA)
-    assert shares[-1] == max(shares)
-
-
 def test_looking_three_times_keeps_the_error_rate():
     false = 0
     for seed in range(150):
@@ -317,41 +302,6 @@ def test_looking_three_times_keeps_the_error_rate():
             for k, n in enumerate((20, 40, 80), start=1)
         )
     assert false <= 5  # at most 0.75 is expected, and more than 5 has a probability below 0.001
-
-
-@pytest.mark.parametrize("most", [8, 20, 24, 160, 500])
-def test_a_schedule_ends_where_it_was_told_and_every_look_can_give_a_verdict(most: int):
-    looks = schedule(most)
-    assert looks[-1] == most
-    assert all(2 * now <= then for now, then in itertools.pairwise(looks))
-    for number, rounds in enumerate(looks, start=1):
-        a, b = session(rounds, 2.0)
-        look = Look(number, of=len(looks))
-        assert compare(a, b, threshold=0.01, look=look).verdict == "slower"
-
-
-def test_a_schedule_too_short_for_a_verdict_is_refused():
-    with pytest.raises(InputError, match="7 rounds cannot give a verdict"):
-        schedule(7)
-
-
-@pytest.mark.parametrize("factor", [1.0, 1.02])
-def test_the_rounds_that_were_lacking_are_about_enough(factor: float):
-    enough = []
-    for seed in range(15):
-        a, b = session(4000, factor, seed=seed, noise=0.03)
-        rounds = 30
-        while (so_far := compare(a[:rounds], b[:rounds], threshold=0.01)).more_rounds:
-            rounds += so_far.more_rounds
-        enough.append(rounds)
-    needed = ((2.58 + 1.28) * math.sqrt(2) * 0.03 / (0.01 if factor == 1 else 0.02)) ** 2
-    assert needed / 3 < np.median(enough) < 3 * needed
-
-
-@pytest.mark.parametrize("number", [0, 6, -1])
-def test_a_look_that_was_not_planned_is_refused(number: int):
-    with pytest.raises(InputError, match="none of the 5 that were planned"):
-        Look(number, of=5)
 
 
 # --- several variants -----------------------------------------------------------------------
@@ -379,31 +329,10 @@ def test_a_baseline_that_was_not_measured_is_refused():
 # --- bad input ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "words"),
-    [
-        ([], [], "has 0 rounds"),
-        ([[1.0]], [[1.0], [1.0]], "b has 2 rounds and its partner 1"),
-        ([[1.0]], [[]], "round 1 of b has no samples"),
-        ([[1.0], [0.0]], [[1.0], [1.0]], "round 2 of a has the sample 0.0"),
-        ([[math.nan]], [[1.0]], "the sample nan"),
-        ([["fast"]], [[1.0]], "not lists of numbers"),
-    ],
-)
-def test_rounds_that_cannot_be_compared_are_refused_in_one_sentence(a, b, words):
-    with pytest.raises(InputError, match=words):
-        compare(a, b, threshold=0.01)
-
-
 @pytest.mark.parametrize("threshold", [0, -0.01, math.nan, math.inf])
 def test_a_threshold_that_is_no_difference_is_refused(threshold: float):
     with pytest.raises(InputError, match="not a relative difference above 0"):
         compare([[1.0]], [[1.0]], threshold=threshold)
-
-
-def test_cpu_times_that_do_not_match_the_samples_are_refused():
-    with pytest.raises(InputError, match="CPU times of b are not one for each"):
-        compare([[1.0]], [[1.0, 2.0]], threshold=0.01, cpu=([[1.0]], [[1.0]]))
 
 
 def test_a_comparison_cannot_be_changed():

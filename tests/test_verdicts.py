@@ -104,11 +104,15 @@ def test_a_variant_whose_warm_up_did_not_settle_is_marked():
     assert [row.settled for row in found.rows] == [True, False]
 
 
-def test_one_round_is_too_few_for_a_verdict_and_says_so():
+def one_round():
     times = record({BASE: 0.03, NHWC: 0.01})
     wall = {name: rounds[:1] for name, rounds in times.wall.items()}
     short = replace(times, wall=wall, cpu=wall, launches=[0])
-    found = verdicts.judge([artifact(BASE), artifact(NHWC)], short, threshold=0.02)
+    return verdicts.judge([artifact(BASE), artifact(NHWC)], short, threshold=0.02)
+
+
+def test_one_round_is_too_few_for_a_verdict_and_says_so():
+    found = one_round()
     assert found.rows[1].against_baseline.verdict == "unclear"
     assert found.rows[1].high == float("inf")
 

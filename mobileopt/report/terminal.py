@@ -109,7 +109,7 @@ def _verdict(comparison: Comparison) -> Text:
     if not comparison.session.sound:
         return Text(f"cannot tell: {comparison.session}", "yellow")
     if comparison.verdict == "unclear":
-        more = f"cannot tell yet, needs about {comparison.more_rounds} more rounds"
+        more = f"cannot tell yet, needs about {comparison.more_rounds} more {comparison.unit}"
         return Text(more, "yellow")
     return Text(comparison.verdict, _COLOURS[comparison.verdict])
 

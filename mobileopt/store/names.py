@@ -11,21 +11,26 @@ _BENCHMARK = re.compile(r"[A-Za-z_][\w.-]{0,199}", re.ASCII)
 # The separators of every system a store is checked out on, and what Windows refuses in a name.
 _FORBIDDEN = frozenset('/\\:*?"<>|')
 MAX_MACHINE = 128
+MAX_BYTES = 200
+"""Of the 255 a file system gives a name: a commit, endings and a time stand around it."""
+
+_DIGESTED = 128  # characters from which asv puts a digest in place of an environment's name
 
 
 def check_machine(name: str) -> str:
     """Return a machine's name if it can be a folder; raises StoreError."""
     if len(name) > MAX_MACHINE:
         raise StoreError(f"machine {name[:40]!r}... is {len(name)} long, {MAX_MACHINE} is allowed")
-    return _component("machine", name)
+    return _of_a_files_length("machine", _component("machine", name))
 
 
 def check_environment(name: str) -> str:
     """Return an environment's name if it can be part of a file name; raises StoreError.
 
-    There is no limit on its length: asv puts a digest in place of one of 128 or more.
+    One of 128 characters or more may be of any length: asv puts a digest in its place.
     """
-    return _component("environment", name)
+    _component("environment", name)
+    return name if len(name) >= _DIGESTED else _of_a_files_length("environment", name)
 
 
 def check_benchmark(name: str) -> str:
@@ -60,4 +65,11 @@ def _component(what: str, name: str) -> str:
             f"{what} {name[:80]!r} cannot be a file's name: it must be printable, not start with "
             "'.', not end with '.' or ' ', and hold none of / \\ : * ? \" < > |"
         )
+    return name
+
+
+def _of_a_files_length(what: str, name: str) -> str:
+    size = len(name.encode())
+    if size > MAX_BYTES:
+        raise StoreError(f"{what} {name[:40]!r}... is {size} bytes long, {MAX_BYTES} are allowed")
     return name

@@ -26,6 +26,12 @@ def read(root: Path) -> dict[str, Json]:
     return {name: cast(Json, value) for name, value in stored.items() if isinstance(value, dict)}
 
 
+def of_another(root: Path) -> dict[str, Json]:
+    """The benchmarks that another store lists; raises StoreError naming one that is damaged."""
+    stored = files.read_json(root / BENCHMARKS)
+    return {name: _sound(root, name, value) for name, value in stored.items() if name != "version"}
+
+
 def add(root: Path, wanted: Mapping[str, Json]) -> None:
     """List benchmarks the store lacks, and new parameters of those it registered itself."""
     path = root / BENCHMARKS
@@ -61,6 +67,17 @@ def _news(stored: Json, wanted: Mapping[str, Json]) -> Json:
             if extended != old:
                 news[name] = extended
     return news
+
+
+def _sound(root: Path, name: str, value: Any) -> Json:
+    benchmark = _object(value)
+    try:
+        params, _version = benchmark["params"], benchmark["version"]
+        axes = documents.parse_axes(params)
+    except (KeyError, documents.MisfitError) as error:
+        where = root / BENCHMARKS
+        raise StoreError(f"{name[:80]} of {where} lacks its version or parameters") from error
+    return benchmark | {"params": [list(axis) for axis in axes]}
 
 
 def _object(value: Any) -> Json:

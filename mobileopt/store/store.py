@@ -179,10 +179,7 @@ class Store:
 
     def _take_benchmarks(self, source: Store) -> None:
         if (source.path / BENCHMARKS).is_file():
-            found = files.read_json(source.path / BENCHMARKS)
-            registry.add(
-                self.path, {name: value for name, value in found.items() if name != "version"}
-            )
+            registry.add(self.path, registry.of_another(source.path))
 
     def _merge_machine(self, folder: Path, refused: list[StoreError]) -> int:
         changed = 0

@@ -24,25 +24,6 @@ def test_every_command_has_help_with_examples(command, capsys):
     assert f"mobileopt {command}" in capsys.readouterr().out
 
 
-def test_list_names_models_and_words_without_importing_torch():
-    program = (
-        "import sys; from mobileopt.__main__ import main; main(['list', '--json']);"
-        "assert 'torch' not in sys.modules"
-    )
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    listed = json.loads(done.stdout)
-    assert "mobilenet_v2" in listed["models"]
-    assert "mobilenet_v2/fx-int8_qnnpack-nhwc-mobile" in listed["variants"]
-
-
-def test_list_prints_a_variant_a_line(capsys):
-    assert main(["list", "--variants"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert "resnet18/unfused-float-nchw-eager" in lines
-
-
 def test_export_writes_an_artifact_and_prints_where(tmp_path):
     done = run("export", "mlp", "--recipe", "fx-float-nchw-mobile", "-o", str(tmp_path))
     assert done.returncode == 0, done.stderr

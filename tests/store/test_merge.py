@@ -1,77 +1,13 @@
-import contextlib
-import itertools
-import json
-import math
 from functools import reduce
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 
 from mobileopt.errors import StoreError
 from mobileopt.store import merge
-from mobileopt.store.documents import (
-    COLUMNS,
-    Cell,
-    Document,
-    MisfitError,
-    Row,
-    canonical,
-    dump,
-    is_good,
-    parse,
-    parse_row,
-)
+from mobileopt.store.documents import Cell, Document, Row
 
-HEADER = {
-    "commit_hash": "a" * 40,
-    "env_name": "py3.11",
-    "date": 1,
-    "params": {"machine": "pixel6"},
-    "python": "3.11",
-    "requirements": {},
-    "env_vars": {},
-    "durations": {},
-}
-NAMES = ("'a'", "'b'", "'c'")
-numbers = st.floats(0.1, 9, allow_nan=False).map(lambda x: round(x, 2))
-times = st.integers(1, 5)
-# Enough to find each rule of the order broken on purpose, few enough to stay quick.
-few = settings(max_examples=40, deadline=None)
-
-
-@st.composite
-def cells(draw):
-    value = draw(st.one_of(numbers, st.none(), st.just(math.nan), st.just(math.inf)))
-    columns = {} if value is None else {"result": value}
-    if is_good(value):
-        columns |= {"stats_ci_99_a": value, "samples": draw(st.lists(numbers, max_size=3))}
-    return Cell(columns, draw(times))
-
-
-@st.composite
-def rows(draw, versions=("1",)):
-    axes = tuple(
-        tuple(draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True)))
-        for _ in range(2)
-    )
-    asked = draw(st.sets(st.sampled_from(list(itertools.product(*axes)))))
-    measured = {combination: draw(cells()) for combination in sorted(asked)}
-    start = max([cell.started_at for cell in measured.values()], default=draw(times))
-    duration = draw(st.one_of(st.none(), numbers))
-    profile = draw(st.sampled_from([None, "eJ1", "eJ2"]))
-    return Row(axes, draw(st.sampled_from(versions)), start, measured, duration, profile)
-
-
-@st.composite
-def documents(draw, versions=("1",)):
-    header = HEADER | {"python": draw(st.sampled_from(["3.11", "3.12"]))}
-    found = draw(st.dictionaries(st.sampled_from(["x.track", "y.track"]), rows(versions)))
-    return Document(header, found)
-
-
-def text(document):
-    return canonical(dump(document))
+from .drawn import HEADER, cells_of, documents, few, text
 
 
 def together(*parts):
@@ -84,14 +20,6 @@ def good(document):
         for name, row in document.rows.items()
         for combination, cell in row.cells.items()
         if cell.is_good
-    }
-
-
-def cells_of(document):
-    return {
-        (name, combination): (cell.started_at, canonical(cell.columns))
-        for name, row in document.rows.items()
-        for combination, cell in row.cells.items()
     }
 
 
@@ -143,14 +71,6 @@ def test_what_a_new_version_replaces_is_handed_back(one, other):
             kept = merged.document.rows[name]
             assert {kept.version, merged.replaced[name].version} == {"1", "2"}
             assert kept.started_at >= merged.replaced[name].started_at
-
-
-@few
-@given(documents(("1", "2")))
-def test_a_document_read_back_is_the_one_written(document):
-    read = parse(json.loads(json.dumps(dump(document))))
-    assert text(read) == text(document)
-    assert cells_of(read) == cells_of(document)
 
 
 @few
@@ -213,67 +133,9 @@ def test_documents_of_different_files_are_not_merged(change, message):
         merge.merge(Document(HEADER, {}), Document(HEADER | change, {}))
 
 
-def raw(**columns):
-    row = {"result": [1.0, 2.0], "params": [["'a'", "'b'"]], "version": "1", "started_at": 5}
-    return row | columns
-
-
-@pytest.mark.parametrize(
-    "columns",
-    [
-        {"result": [1.0]},
-        {"result": 1.0},
-        {"samples": [[1.0]]},
-        {"params": [["'a'"]]},
-        {"params": "ab"},
-        {"params": [["'a'", 1]]},
-        {"params": [["'a'"] * 2000, ["'b'"] * 2000], "result": None},
-        {"started_at": "yesterday"},
-    ],
-)
-def test_a_row_that_does_not_fit_its_parameters_is_refused(columns):
-    with pytest.raises(MisfitError):
-        parse_row(raw(**columns))
-
-
 def test_a_row_that_does_not_fit_gives_way_to_one_that_does_and_is_handed_back():
     misfit = ["misfit", [["'a'"]]]
-    row = parse_row(raw())
+    row = Row((("'a'", "'b'"),), "1", 5, {})
     merged = merge.merge(Document(HEADER, {"x": misfit}), Document(HEADER, {"x": row}))
     assert merged.document.rows == {"x": row}
     assert merged.replaced == {"x": misfit}
-
-
-keys = st.sampled_from(
-    ["version", "results", "result_columns", "params", "commit_hash", "mobileopt", "x",
-     "cell_started_at"]
-)  # fmt: skip
-leaves = st.none() | st.integers() | st.text() | st.floats()
-any_json = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(keys, inner))
-
-
-@few
-@given(any_json, any_json)
-def test_no_json_makes_parsing_fail_with_anything_but_a_store_error(one, other):
-    shell = {"version": 2, "commit_hash": "a", "params": {}, "results": {}}
-    shell["result_columns"] = list(COLUMNS)
-    extra = {"mobileopt": {"cell_started_at": other}}
-    for changes in (
-        {},
-        {"mobileopt": one},
-        {"results": {"x": one}},
-        {"results": {"x": [one, other]}},
-    ):
-        document = shell | extra | changes if changes else one
-        if isinstance(document, dict):
-            with contextlib.suppress(StoreError):
-                dump(parse(document))
-
-
-def test_every_column_of_asv_is_known():
-    from asv.results import Results
-
-    from mobileopt.store.asv_format import serialize
-
-    results = Results({"machine": "m"}, {}, "a" * 40, 1, "3.11", "env", {})
-    assert tuple(serialize(results)["result_columns"]) == COLUMNS
