@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from measured_repository import LATENCY, QUIET, git, repository, scaled, store
 
-from mobileopt.history import Lines, collect, detectable, lowered
+from mobileopt.history import Lines, collect, detectable, lowered, read
 from mobileopt.run import Metric
 from mobileopt.series import Origin
 
@@ -44,6 +44,7 @@ def test_a_commit_the_repository_cannot_reach_is_left_out(tmp_path):
     strangers = store(results, ["f" * 40], [9.0], metric=LATENCY)
     [change] = collect(strangers, repository=tmp_path / "code")
     assert change.first_after == hashes[N]
+    assert read(strangers, tmp_path / "code").axis == tuple(hashes)
 
 
 def test_a_branch_that_is_ahead_of_the_checkout_is_followed(tmp_path):
