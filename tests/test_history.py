@@ -2,14 +2,20 @@ import math
 from datetime import date
 
 import pytest
-from measured_repository import LATENCY, VARIANT, commit, git, repository, store
+from measured_repository import (
+    LATENCY,
+    QUIET,
+    VARIANT,
+    commit,
+    repository,
+    scaled,
+    store,
+)
 
 from mobileopt.accepted import Accepted
 from mobileopt.history import collect, select
 from mobileopt.store import Store
 
-_NOISE = (0, 3, -2, 1, -3, 2, -1, 0, 2, -2, 3, -1, 1, -3, 0)
-QUIET = [0.1 * (1 + each / 1000) for each in _NOISE]
 N = len(QUIET)
 
 
@@ -28,10 +34,6 @@ def measured(tmp_path):
         return hashes, collect(made, repository=tmp_path / "code", accepted=accepted)
 
     return measured
-
-
-def scaled(factor):
-    return [factor * value for value in QUIET]
 
 
 def test_a_worsening_that_holds_is_open_with_its_commit_size_and_interval(measured):
@@ -112,31 +114,6 @@ def test_an_error_that_was_nothing_before_has_no_finite_ratio(measured):
 def test_rounding_of_float32_is_no_change_of_fidelity(measured):
     values = [0.0] * 6 + [3e-7] * 6
     assert measured(*values, metric="fidelity.track_noise", unit="ratio")[1] == []
-
-
-def test_without_the_repository_the_dates_order_the_commits(tmp_path):
-    hashes = [f"{number:02x}" * 20 for number in range(2 * N)]
-    [change] = collect(store(tmp_path / "results", hashes, [*QUIET, *scaled(1.2)]))
-    assert change.first_after == hashes[N]
-    assert change.commit is None
-
-
-def test_a_commit_the_repository_cannot_reach_is_left_out(tmp_path):
-    hashes = repository(tmp_path / "code", 2 * N)
-    results = tmp_path / "results"
-    store(results, hashes, [*QUIET, *scaled(1.2)])
-    strangers = store(results, ["f" * 40], [9.0], metric=LATENCY)
-    [change] = collect(strangers, repository=tmp_path / "code")
-    assert change.first_after == hashes[N]
-
-
-def test_a_branch_that_is_ahead_of_the_checkout_is_followed(tmp_path):
-    hashes = repository(tmp_path / "code", 2 * N)
-    git(tmp_path / "code", "checkout", "-q", "--detach", hashes[N - 1])
-    made = store(tmp_path / "results", hashes, [*QUIET, *scaled(1.2)])
-    assert collect(made, repository=tmp_path / "code") == []
-    [change] = collect(made, repository=tmp_path / "code", branch="main")
-    assert change.first_after == hashes[N]
 
 
 def test_identities_stay_when_the_history_grows(tmp_path):

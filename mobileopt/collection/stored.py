@@ -19,16 +19,16 @@ def present(store: Store, filing: Filing) -> frozenset[Variant]:
 def believed(store: Store, filing: Filing) -> frozenset[Variant]:
     """Those of `present` whose value is not suspect, as far as the side-car tells."""
     suspect = {
-        (tuple(each["combination"]), each["started_at"])
+        _name(each)
         for each in store.runs()
         if each["machine"] == filing.device.name
-        and each["kind"] == "run"
+        and each.get("kind") == "run"
         and _verdict(each) == SUSPECT
     }
     return frozenset(
         variant
         for variant, started in _values(store, filing)
-        if ((repr(variant.model), repr(str(variant.recipe))), started) not in suspect
+        if str(([repr(variant.model), repr(str(variant.recipe))], started)) not in suspect
     )
 
 
@@ -52,6 +52,11 @@ def _values(store: Store, filing: Filing) -> Iterator[tuple[Variant, int]]:
     ):
         variant = Variant(str(model), Recipe.parse(str(recipe)))
         yield variant, round(started.timestamp() * 1000)
+
+
+def _name(record: Mapping[str, Any]) -> str:
+    """What tells a run's value from others; a record may hold anything, so it is a text."""
+    return str((record.get("combination"), record.get("started_at")))
 
 
 def _verdict(record: Mapping[str, Any]) -> str:

@@ -64,7 +64,7 @@ def claims(changes: Iterable[Change], machines: Iterable[str], site: str) -> lis
 def _claim(changes: Sequence[Change], machines: frozenset[str], site: str) -> Claim:
     ordered = sorted(changes, key=lambda each: (each.variant, each.metric, each.machine))
     title, *who = culprit(changes[0])
-    largest = max(changes, key=lambda each: abs(math.log(each.ratio)) if each.ratio else math.inf)
+    largest = max(changes, key=_extent)
     return Claim(
         title,
         tuple(who),
@@ -74,6 +74,11 @@ def _claim(changes: Sequence[Change], machines: frozenset[str], site: str) -> Cl
         graph(largest, site),
         again(largest),
     )
+
+
+def _extent(change: Change) -> float:
+    """How large a change is, the same for both directions."""
+    return abs(math.log(change.ratio)) if change.ratio else math.inf
 
 
 def culprit(change: Change) -> list[str]:
@@ -95,7 +100,7 @@ def _sentences(changes: Sequence[Change], machines: frozenset[str]) -> list[str]
     groups: dict[tuple[str, str], list[Change]] = {}
     for change in changes:
         groups.setdefault((change.variant, change.metric), []).append(change)
-    largest = sorted(groups.values(), key=lambda group: -max(each.ratio for each in group))
+    largest = sorted(groups.values(), key=lambda group: -max(map(_extent, group)))
     told = [_sentence(group, machines) for group in largest[:_MANY]]
     return told + ([f"and {len(groups) - _MANY} more"] if len(groups) > _MANY else [])
 

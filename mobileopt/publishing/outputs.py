@@ -46,6 +46,7 @@ class Outputs:
             self._folders.add(target.parent)
         self._digests[path] = digest
         if self._known.get(path) != digest or not self._take(path, target):
+            target.unlink(missing_ok=True)  # two graphs of one path: the first may be the last's
             target.write_bytes(orjson.dumps(make(), option=orjson.OPT_SERIALIZE_NUMPY))
             self.written += 1
 

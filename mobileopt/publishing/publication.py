@@ -161,16 +161,20 @@ def _machines(root: Path) -> dict[str, dict[str, Any]]:
 def _usable(
     table: Table, machines: Mapping[str, Mapping[str, Any]], only: Collection[str] | None
 ) -> list[int]:
-    """The files that are of their folder's machine."""
+    """The files that are of their folder's machine and that can be told apart by their settings."""
     usable: list[int] = []
     for index, (path, *_) in enumerate(table.identities):
         machine = machines.get(path.partition("/")[0])
         if machine is None or (only is not None and table.told("commit", index) not in only):
             continue
-        if _settings(table.told("settings", index))["machine"] == machine["machine"]:
-            usable.append(index)
-        else:
+        settings = _settings(table.told("settings", index))
+        odd = [name for name, value in settings.items() if isinstance(value, list | dict)]
+        if settings["machine"] != machine["machine"]:
             files.warn(f"{path} was skipped: it is not of machine {machine['machine']!r}")
+        elif odd:
+            files.warn(f"{path} was skipped: its {odd[0]} is neither a text nor a number")
+        else:
+            usable.append(index)
     return usable
 
 

@@ -6,123 +6,47 @@ result is lost, the store is whole, nothing hangs, and the phone is left as it w
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
-import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
-import adbutils
 import pytest
 
-from mobileopt.adb import Phone, Server, files, fleet
-from mobileopt.adb.claim import claimed
-from mobileopt.collection import Collection, Event, Order, Outcome, traces
+from mobileopt.adb import files
+from mobileopt.collection import traces
 from mobileopt.collection.programs import given
-from mobileopt.device import Device
 from mobileopt.errors import ConnectionLostError, DeadlineError
-from mobileopt.store import Store
-from tests.collection import lab
-from tests.collection.campaign import Tally
-from tests.loopback.adbd import Adbd
-from tests.loopback.connected import Connected
-from tests.loopback.root import Root
-from tests.loopback.server import adb_process
+from tests.collection.faults import (
+    Inject,
+    becomes,
+    blink,
+    byte,
+    freeze,
+    full,
+    knob,
+    reboot,
+    sealed,
+    swap,
+    unplug,
+)
+from tests.collection.ground import (
+    EXPORTING,
+    FIRST,
+    LATER,
+    MOMENTS,
+    ROUND,
+    SECOND,
+    WARMING,
+    check,
+    restored,
+    strike,
+)
 from tests.loopback.wire import Fault
 
 pytest_plugins = ["tests.loopback.fixtures"]
-
-VARIANTS = lab.VARIANTS[:2]
-FIRST, SECOND = map(str, VARIANTS)
-HANG = 60.0
-"""Seconds a case may take on a busy machine; one takes about two."""
+pytestmark = pytest.mark.usefixtures("impatient")
 
 LOST = "ConnectionLostError"
-
-
-Inject = Callable[[Connected], None]
-
-
-def byte(kind: str, after: int = 0) -> Inject:
-    """A fault of the phone's own adbd, at an exact byte."""
-
-    def inject(phone: Connected) -> None:
-        phone.adbd.fault = Fault(kind, after)
-
-    return inject
-
-
-def unplug(after: int) -> Inject:
-    """Gone for good after so many bytes of a file or of a command's output."""
-
-    def inject(phone: Connected) -> None:
-        phone.adbd._listener.shutdown(socket.SHUT_RDWR)
-        phone.adbd._listener.close()
-        phone.adbd.fault = Fault("die", after)
-
-    return inject
-
-
-def becomes(kind: str) -> Inject:
-    """Offline or unauthorized from now on."""
-
-    def inject(phone: Connected) -> None:
-        phone.adbd.fault = Fault(kind)
-        phone.adbd.die()
-
-    return inject
-
-
-def reboot(phone: Connected) -> None:
-    """Gone, and back a second later with a new boot and without the mode it was in."""
-    phone.adbd.power_off()
-    phone.root.write("proc/sys/kernel/random/boot_id", "another")
-    phone.root.write("proc/uptime", "1.00 1.00\n")
-    phone.root.write("state/fixed_performance", "false\n")
-    threading.Timer(1.0, phone.adbd.power_on).start()
-
-
-def freeze(phone: Connected) -> None:
-    phone.adbd.freeze()
-
-
-def blink(phone: Connected) -> None:
-    """Frozen in the middle of a command, and back a moment after that was given up."""
-    phone.adbd.fault = Fault("stall", 60)
-    threading.Timer(4.0, phone.adbd.thaw).start()
-
-
-def swap(phone: Connected) -> None:
-    """Gone, and another phone answers at its address."""
-    phone.adbd.power_off()
-    phone.root.set_properties(**{"ro.serialno": "ANOTHER"})
-    phone.adbd.power_on()
-
-
-def full(phone: Connected) -> None:
-    phone.root.tool("df", 'echo "Filesystem 1K-blocks Used Available Use% Mounted on"\n'
-                    'echo "/dev/x 100 100 0 100% /data"')  # fmt: skip
-
-
-def sealed(phone: Connected) -> None:
-    """The whole folder is read-only, as a phone whose /data was mounted so."""
-    for tool in ("mkdir", "rm"):
-        phone.root.tool(tool, f'echo "{tool}: Read-only file system" >&2; exit 1')
-    phone.root.tool("sh", 'case "$*" in *"set -C"*) exit 1;; esac\nexec /bin/sh "$@"')
-
-
-def knob(text: str, size: str = "1000") -> Inject:
-    """Something wrong with the program or with the model of one size: the first variant's."""
-
-    def inject(phone: Connected) -> None:
-        lab.knobs(phone.root, text, size)
-
-    return inject
+ANYTIME = ("stored", LOST, "DeadlineError", "TransferError")
+OWN = ("stored",)
 
 
 @dataclass(frozen=True)
@@ -140,11 +64,6 @@ class Case:
     second: tuple[str, ...] = ()
     gone: bool = False
 
-
-EXPORTING, WARMING, ROUND, LATER = "mlp: exporting", f"{FIRST}: warm-up", "round 1 ", "round 2 "
-MOMENTS = {"in warm-up": WARMING, "in round 1": ROUND, "in round 2": LATER}
-ANYTIME = ("stored", LOST, "DeadlineError", "TransferError")
-OWN = ("stored",)
 
 PHONES = [
     Case("unplugged as it begins", EXPORTING, unplug(0), (LOST,), gone=True),
@@ -205,104 +124,6 @@ CASES = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch):
-    monkeypatch.setattr("mobileopt.adb.phone.GRACE", 0.3)
-    monkeypatch.setattr("mobileopt.adb.phone.DEADLINE", 3.0)
-
-
-@dataclass
-class Field:
-    """Two phones, an order, and good results from before for both."""
-
-    victim: Connected
-    witness: Connected
-    order: Order
-    names: tuple[str, str]
-
-
-@pytest.fixture
-def ground(server, plug, tmp_path) -> Field:
-    victim, witness = plug("VICTIM"), plug("WITNESS")
-    order = lab.order(
-        tmp_path, VARIANTS, redo=True, deadline=2, patience=2.5, budget=lab.Budget(rounds=2)
-    )
-    names = tuple(Device(serial, model="Pixel 8").name for serial in ("VICTIM", "WITNESS"))
-    before = [lab.old_result(order, name, each) for name in names for each in VARIANTS]
-    Store(order.store).add(*before)
-    return Field(victim, witness, order, (names[0], names[1]))
-
-
-def strike(
-    ground: Field, server: Any, tally: Tally, moment: str, deed: Callable[[], None]
-) -> list[Outcome]:
-    """Collect on both phones; `deed` is done when the victim comes to `moment`, or at once."""
-    tally.injected += 1
-    done = threading.Event()
-
-    def watch(event: Event) -> None:
-        now = event.device == ground.names[0] and event.sentence.startswith(moment or "\0")
-        if now and not done.is_set():
-            done.set()
-            deed()
-
-    if not moment:
-        deed()
-    outcomes = in_time(tally, lambda: lab.collect(ground.order, server, watch))
-    assert done.is_set() or not moment, "the fault never struck"
-    return outcomes
-
-
-def in_time(tally: Tally, deed: Callable[[], Iterable[Outcome]]) -> list[Outcome]:
-    """The outcomes of a collection, which is to end."""
-    outcomes: list[Outcome] = []
-    run = threading.Thread(target=lambda: outcomes.extend(deed()), daemon=True)
-    run.start()
-    run.join(HANG)
-    tally.hung += ["it"] * run.is_alive()
-    assert not run.is_alive(), "it hung"
-    return outcomes
-
-
-def check(ground: Field, tally: Tally, outcomes: list[Outcome], what: str) -> None:
-    """Nothing lost, replaced or damaged, and a record of each run."""
-    tally.check(ground.order, outcomes, what)
-    assert {(each.device, each.variant) for each in outcomes} == {
-        (name, str(each)) for name in ground.names for each in VARIANTS
-    }
-    recorded = [each for each in Store(ground.order.store).runs() if each["kind"] == "run"]
-    assert len(recorded) >= 8  # those from before, and those of this time
-
-
-def heal(ground: Field, server: Any) -> None:
-    """Whatever was wrong with the victim is so no more."""
-    victim = ground.victim
-    victim.adbd.fault = None
-    victim.root.set_properties(**{"ro.serialno": "VICTIM"})
-    victim.adbd.thaw()
-    victim.adbd.die()
-    if victim.adbd._listener.fileno() < 0:
-        victim.adbd.power_on()
-    for tool in ("df", "mkdir", "rm", "sh"):
-        (victim.root.folder / "system/bin" / tool).unlink(missing_ok=True)
-    for each in (victim.root.folder / "data/local/tmp/mobileopt/bin").glob("*/*.d"):
-        for path in each.iterdir():
-            path.unlink()
-        each.rmdir()
-    server.connect(victim.adbd.address)
-
-
-def restored(ground: Field, server: Any, tally: Tally, what: str) -> None:
-    """The next start leaves nothing on the phone, though it has nothing to measure; and it can."""
-    heal(ground, server)
-    again = lab.collect(replace(ground.order, redo=False), server)
-    assert {each.status for each in again} == {"present"}
-    tally.clean(what, ground.victim.root, ground.witness.root)
-    measured = lab.collect(replace(ground.order, variants=VARIANTS[:1]), server)
-    assert {each.status for each in measured} == {"stored"}
-    tally.clean(what, ground.victim.root, ground.witness.root)
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_fault_is_named_and_costs_nothing_else(ground, server, tally, case):
     outcomes = strike(ground, server, tally, case.moment, lambda: case.inject(ground.victim))
@@ -346,76 +167,6 @@ def test_no_program_at_all_is_told_with_what_to_do(ground, server, tally):
     check(ground, tally, outcomes, "no program")
 
 
-def test_two_collectors_on_one_phone_are_one_too_many(ground, server, tally):
-    def hold(phone: Phone) -> Any:
-        return claimed(phone, ground.names[0], ground.order.locks)
-
-    with hold(server.connect(ground.victim.adbd.address)):
-        outcomes = strike(ground, server, tally, "", lambda: None)
-    failed = [each for each in outcomes if each.device == ground.names[0]]
-    assert [each.error for each in failed] == ["NotReadyError", "NotReadyError"]
-    assert "is being measured by process" in failed[0].reason
-    assert "since 0 s" in failed[0].reason or "since 1 s" in failed[0].reason
-    assert [each.status for each in outcomes if each.device == ground.names[1]] == ["stored"] * 2
-    check(ground, tally, outcomes, "two collectors")
-    restored(ground, server, tally, "two collectors")
-
-
-@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
-def test_a_second_collector_that_comes_later_disturbs_nothing(ground, server, tally, moment):
-    late: list[Outcome] = []
-
-    def come() -> None:
-        found = [e for e in fleet.find(server) if e.device and e.device.name == ground.names[0]]
-        late.extend(Collection(ground.order).run([(e.device, e.phone) for e in found]))
-
-    outcomes = strike(ground, server, tally, moment, come)
-    assert [each.error for each in late] == ["NotReadyError", "NotReadyError"]
-    assert {each.status for each in outcomes} == {"stored"}
-    check(ground, tally, outcomes, "a second collector")
-    tally.clean("a second collector", ground.victim.root, ground.witness.root)
-
-
-def ended_by_another_version(port: int, process: subprocess.Popen[bytes]) -> None:
-    with socket.create_connection(("127.0.0.1", port)) as line:
-        line.sendall(b"0009host:kill")
-        line.recv(4)
-
-
-def killed(port: int, process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
-
-
-@pytest.mark.parametrize("end", [ended_by_another_version, killed])
-@pytest.mark.parametrize("moment", [EXPORTING, *MOMENTS.values()])
-def test_an_adb_server_that_ended_is_started_again(tmp_path, monkeypatch, tally, moment, end):
-    tally.injected += 1
-    with contextlib.ExitStack() as stack:
-        port, process = stack.enter_context(adb_process(tmp_path))
-        stack.callback(subprocess.run, [adbutils.adb_path(), "-P", str(port), "kill-server"])
-        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
-        server = Server("127.0.0.1", port)
-        roots = [Root(tmp_path / name, name) for name in ("ONE", "TWO")]
-        for root in roots:
-            adbd = Adbd(root)
-            stack.callback(adbd.power_off)
-            server.connect(adbd.address)
-        order = lab.order(tmp_path, VARIANTS, patience=5, budget=lab.Budget(rounds=2))
-        struck = threading.Event()
-
-        def watch(event: Event) -> None:
-            if event.sentence.startswith(moment) and not struck.is_set():
-                struck.set()
-                end(port, process)
-
-        outcomes = in_time(tally, lambda: lab.collect(order, server, watch))
-        assert struck.is_set()
-        assert [each.status for each in outcomes] == ["stored"] * 4
-        tally.check(order, outcomes, "a server that ended")
-        tally.clean("a server that ended", *roots)
-
-
 @pytest.mark.parametrize("kind", ["die", "stall"])
 def test_a_phone_lost_in_mid_pull_leaves_no_part_here(ground, server, tally, tmp_path, kind):
     outcomes = strike(ground, server, tally, "", lambda: None)
@@ -427,42 +178,3 @@ def test_a_phone_lost_in_mid_pull_leaves_no_part_here(ground, server, tally, tmp
     assert not list(tmp_path.glob("pulled*"))
     check(ground, tally, outcomes, "mid-pull")
     restored(ground, server, tally, "mid-pull")
-
-
-def test_a_claim_of_another_computer_is_respected_until_it_is_stale(ground, server, tally):
-    claim = "data/local/tmp/mobileopt/owner"
-    ground.victim.root.write(claim, "another-lab 77 123")
-    outcomes = strike(ground, server, tally, "", lambda: None)
-    failed = [each for each in outcomes if each.device == ground.names[0]]
-    assert "process 77 of 'another-lab'" in failed[0].reason
-    path = ground.victim.root.folder / claim
-    old = time.time() - 7200
-    os.utime(path, (old, old))
-    check(ground, tally, outcomes, "another computer")
-    restored(ground, server, tally, "another computer")
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["two words", "quo'te", 'dou"ble', "semi; touch owned", "$(touch owned)", "../../up", "`id`"],
-)
-def test_a_hostile_serial_and_hostile_paths_are_only_names(server, plug, tally, tmp_path, name):
-    tally.injected += 1
-    phone = plug(f"serial {name}")
-    folder = tmp_path / name.replace("/", "_")
-    folder.mkdir()
-    order = lab.order(folder, VARIANTS, budget=lab.Budget(rounds=1))
-    outcomes = in_time(tally, lambda: lab.collect(order, server))
-    assert [each.status for each in outcomes] == ["stored"] * 2
-    tally.check(order, outcomes, name)
-    tally.clean(name, phone.root)
-    assert not list(tmp_path.rglob("owned"))
-    assert not Path("owned").exists()
-
-
-def test_a_serial_with_a_line_break_is_no_serial(server, plug, tally):
-    tally.injected += 1
-    plug("line\nbreak")
-    (found,) = fleet.find(server)
-    assert found.phone is None
-    assert "ro.serialno" in found.problem

@@ -39,43 +39,6 @@ def test_a_regression_stands_first_with_its_commit_author_size_and_confidence():
     assert "| 12.3 ms | 15.0 ms | +21.2% | +19.0% to +23.0% (99%) | at least 96.0% |" in text
 
 
-def test_a_plain_sentence_says_what_the_commit_did_and_where():
-    hosts = replace(CHANGE, machine="host", ratio=1.3)
-    machines = tuple(Row(name, 3, has_tip=True) for name in ("pixel-8", "host", "pixel-6"))
-    text = writing.markdown(replace(REPORT, changes=(CHANGE, hosts), machines=machines))
-    sentence = "- made fused-float-nchw-mobile of mlp 1.21 to 1.3 times as slow on 2 of 3 machines"
-    assert sentence in text
-    assert text.index(sentence) < text.index("| variant |")
-
-
-@pytest.mark.parametrize(
-    ("fields", "words"),
-    [
-        ({"ratio": 1.042}, "fused-float-nchw-mobile of mlp 4.2% slower on pixel-8"),
-        ({"ratio": 0.8, "worse": False}, "fused-float-nchw-mobile of mlp 20.0% faster on pixel-8"),
-        ({"metric": "size.track_artifact", "unit": "bytes"}, "1.21 times as large on pixel-8"),
-        ({"metric": "passes.time_apply", "variant": "mlp/fx"}, "the pass fx on mlp 1.21 times as"),
-        ({"metric": "fidelity.track_noise", "ratio": math.inf}, "less exact, from nothing on"),
-    ],
-)
-def test_the_sentence_fits_what_was_measured(fields, words):
-    text = writing.markdown(replace(REPORT, changes=(replace(CHANGE, **fields),)))
-    assert words in text
-
-
-def test_it_says_how_to_measure_it_again_on_the_host_and_on_a_phone():
-    text = writing.markdown(REPORT)
-    assert (
-        "mobileopt check --base 55555555 --head 66666666 "
-        "--models mlp --recipes fused-float-nchw-mobile --passes\n"
-    ) in text
-    text = writing.markdown(replace(REPORT, changes=(replace(CHANGE, on_phone=True),)))
-    assert "python -m tools.collect --redo --device pixel-8 --model mlp" in text
-    a_pass = replace(CHANGE, metric="passes.time_apply", variant="mlp/fx")
-    text = writing.markdown(replace(REPORT, changes=(a_pass,)))
-    assert "--recipes --passes fx --pass-models mlp" in text
-
-
 def test_a_command_is_one_line_whatever_a_machine_is_called():
     evil = replace(CHANGE, on_phone=True, machine="x\n```\nrm -rf; $(id)")
     text = writing.markdown(replace(REPORT, changes=(evil,)))
@@ -90,13 +53,6 @@ def test_the_history_is_a_link_where_the_site_has_an_address():
         "[Its history](https://lab.example.org/index.html#/series?benchmark=latency.time_forward"
         "&machine=pixel-8&p-model=%27mlp%27&p-recipe=%27fused-float-nchw-mobile%27)"
     ) in text
-
-
-def test_the_changes_of_one_commit_are_bounded_and_the_rest_is_counted():
-    many = tuple(replace(CHANGE, machine=f"phone-{n:02}") for n in range(25))
-    text = writing.markdown(replace(REPORT, changes=many))
-    assert text.count("\n| mlp/") == 20
-    assert "and 5 more changes, see report.json" in text
 
 
 def test_mail_is_text_without_markup_and_with_the_same_figures():
@@ -144,33 +100,6 @@ def test_nothing_that_came_from_outside_is_markup():
     assert "\x1b" not in writing.text(replace(REPORT, changes=(control,)))
     assert "\x1b" not in writing.markdown(replace(REPORT, changes=(control,)))
     assert "\n# heading" not in writing.markdown(replace(REPORT, changes=(control,)))
-
-
-def test_a_range_lists_its_commits():
-    change = replace(CHANGE, candidates=(CULPRIT, replace(CULPRIT, hash="7" * 40)))
-    text = writing.markdown(replace(REPORT, changes=(change,)))
-    assert "one of 2 commits, 66666666 to 77777777" in text
-    assert "\n- 77777777 Fold less" in text
-
-
-def test_what_was_left_undecided_and_refuted_is_told_with_its_reason():
-    report = replace(
-        REPORT, changes=(), undecided=((SUSPECT, "no time was left"),),
-        refuted=((SUSPECT, "no difference larger than 0.4 %"),), left=("abc on pixel-8",),
-        warnings=("origin could not be fetched",), site="/srv/site",
-    )  # fmt: skip
-    text = writing.markdown(report)
-    assert text.startswith("# Lab: 1 suspicion could not be decided\n")
-    for part in ("+10.0% at 22222222: no time was left", "no difference larger than 0.4 %",
-                 "abc on pixel-8", "origin could not be fetched", "/srv/site"):  # fmt: skip
-        assert part in text
-
-
-def test_long_lists_are_cut_and_counted():
-    text = writing.markdown(replace(REPORT, left=tuple(f"commit {n}" for n in range(25))))
-    assert "commit 9" in text
-    assert "commit 10" not in text
-    assert "and 15 more, see report.json" in text
 
 
 @pytest.mark.parametrize(

@@ -134,23 +134,6 @@ def test_what_is_linked_is_what_a_publish_from_nothing_writes(project: site_stor
         assert (project.html / name).read_bytes() == (project.folder / "fresh" / name).read_bytes()
 
 
-def test_a_published_file_that_was_lost_is_written_again(project: site_store.Project):
-    assert project.run("tools.publish").returncode == 0
-    path = next((project.html / "graphs").rglob(GRAPH))
-    content = path.read_bytes()
-    path.unlink()
-    assert project.run("tools.publish").returncode == 0
-    assert path.read_bytes() == content
-
-
-@pytest.mark.parametrize("text", ["", "[1, 2", '["no", "record"]'])
-def test_a_damaged_record_costs_time_and_nothing_else(project: site_store.Project, text: str):
-    assert project.run("tools.publish").returncode == 0
-    (project.html / "mobileopt" / "inputs.json").write_text(text)
-    assert project.run("tools.publish").returncode == 0
-    assert (project.html / "index.json").is_file()
-
-
 def test_a_damaged_result_file_costs_itself_and_is_named(project: site_store.Project):
     path = add_a_result(project)
     path.write_text(path.read_text()[:1000])

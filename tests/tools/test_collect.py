@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from mobileopt.collection import storing
 from mobileopt.collection.exports import resolve
 from mobileopt.store import Store
 from tests.collection import lab
@@ -181,13 +180,6 @@ def test_a_store_that_cannot_be_read_is_a_failure_of_its_own(run, connected, tmp
     code, _, err = run()
     assert code == 1
     assert "2 failed" in err
-
-
-def test_phones_are_filed_under_the_same_names_as_the_host(tmp_path):
-    from mobileopt.asv_plugin.environment import MEASURED, pin
-
-    assert storing.MEASURED == MEASURED
-    assert storing.versions() == pin({})
 
 
 def test_the_benchmark_is_the_suites():
