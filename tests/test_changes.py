@@ -85,15 +85,24 @@ def test_drift_is_not_reported_as_a_step(total):
     assert [indices(noisy(ramp, seed)) for seed in range(8)] == [[]] * 8
 
 
-def test_noise_that_resembles_its_neighbours_seldom_is_a_step():
+def remembering(memory, length, rng):
+    x = np.zeros(length)
+    for i in range(1, length):
+        x[i] = memory * x[i - 1] + rng.normal(0, NOISE)
+    return x
+
+
+@pytest.mark.parametrize("memory", [0.3, 0.6])
+def test_noise_that_goes_on_from_result_to_result_seldom_is_a_step(memory):
     rng = np.random.default_rng(0)
-    found = 0
-    for _ in range(20):
-        x = np.zeros(100)
-        for i in range(1, 100):
-            x[i] = 0.3 * x[i - 1] + rng.normal(0, NOISE)
-        found += len(find(list(np.exp(x))))
-    assert found <= 2
+    assert sum(len(indices(np.exp(remembering(memory, 100, rng)))) for _ in range(20)) <= 2
+
+
+def test_a_step_of_ten_times_such_noise_is_found_in_it():
+    rng = np.random.default_rng(1)
+    for _ in range(5):
+        values = np.exp(remembering(0.6, 100, rng)) * np.repeat([1.0, 1.1], 50)
+        assert indices(values) == pytest.approx([50], abs=2)
 
 
 def test_a_change_below_the_least_effect_is_not_reported():

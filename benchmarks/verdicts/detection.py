@@ -92,7 +92,7 @@ def main(arguments: Sequence[str]) -> int:
     with Progress(transient=True) as progress:
         tables = [
             ("Synthetic histories", comparison(progress, seeds)),
-            ("Disturbances outside the prior", foreign(progress, seeds)),
+            ("Other disturbances", foreign(progress, seeds)),
             ("Flicker as a history grows", flicker(progress, seeds[:6])),
             ("Results needed after a step of 10 %", delay(progress, seeds)),
             ("Many series together", together(progress, seeds)),
@@ -124,7 +124,7 @@ def comparison(progress: Progress, seeds: range) -> list[str]:
 
 
 def foreign(progress: Progress, seeds: range) -> list[str]:
-    """F1 and false alarms under disturbances no prior and no tuning has seen."""
+    """F1 and false alarms under disturbances that no scenario has."""
     data = list(histories(seeds[:40], FOREIGN))
     rows = [_row("detector", *[f"{s.name}: F1 | FP/null" for s in FOREIGN])]
     rows.append("|---" * (1 + 2 * len(FOREIGN)) + "|")

@@ -57,10 +57,11 @@ FOREIGN = (
     replace(QUIET, name="heavy tails", freedom=3.0),
     replace(QUIET, name="memory .3", memory=0.3),
     replace(QUIET, name="memory .6", memory=0.6),
+    replace(QUIET, name="memory .8", memory=0.8),
     replace(QUIET, name="random walk", wander=0.03),
     replace(QUIET, name="dwell 6", throttling=0.03, dwell=6.0),
 )
-"""Disturbances outside the generator above; the detector was only checked against them."""
+"""Disturbances no scenario has. They led to habits of their own, so they are a check of those."""
 
 
 @dataclass(frozen=True)

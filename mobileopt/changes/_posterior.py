@@ -10,6 +10,8 @@ an outlier. All of it lives on a grid of log levels, on which the posterior is e
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +29,8 @@ _MAX_LEVELS = 400  # a history spanning many times its noise gets a coarser grid
 
 _LONG = 200  # results: throttled for two at once some six times, at the prior's rates
 _AROUND = 10  # results on each side that say what the level is here
+_FAR = 5.0  # sigmas from the level: no noise to remember
+_REMEMBERED = 0.2  # correlation with the next result below which no memory is asked for
 _NOTHING = 1e-6  # a habit and sigma this unlikely in a block are not asked where the jumps are
 
 
@@ -41,6 +45,8 @@ class Habit:
     drift: float
     """Standard deviation of the creep from one result to the next, in sigmas; a quarter stands
     for results so alike from one to the next that a run of them is no step."""
+    memory: float = 0.0
+    """Correlation of the noise of one result with that of the next; none where it throttles."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,8 @@ class Prior:
         Habit(weight=1.0, throttled=0.0, drift=0.035),
         Habit(weight=0.1, throttled=0.0, drift=0.1),
         Habit(weight=0.03, throttled=0.0, drift=0.25),
+        Habit(weight=0.6, throttled=0.0, drift=0.035, memory=0.4),
+        Habit(weight=0.4, throttled=0.0, drift=0.035, memory=0.7),
     )
     """Their evidence says which of them a history comes from."""
     dwell: float = 3.5
@@ -102,35 +110,50 @@ def jump_probability(x: Floats, sigma: float, prior: Prior = PRIOR) -> Floats:
     """
     starts, size, owner = _blocks(len(x))
     rows = x[starts[:, None] + np.arange(size)]
-    calm = tuple(habit for habit in prior.habits if not habit.throttled)
-    throttles = _may_throttle(rows, sigma, prior)
+    apart = rows - np.median(_surroundings(rows), axis=2)
+    throttles, remembers = _may_throttle(apart, sigma, prior), _may_remember(apart, sigma)
     jumps = np.zeros(rows.shape)
-    for some, habits in ((throttles, prior.habits), (~throttles, calm)):
+    for hot, mindful in product((True, False), repeat=2):
+        some = (throttles == hot) & (remembers == mindful)
         if some.any():
+            asked = (each for each in prior.habits if hot or not each.throttled)
+            habits = tuple(each for each in asked if mindful or not each.memory)
             jumps[some] = _posterior(rows[some], sigma, prior, habits)
     return np.clip(jumps[owner, np.arange(len(x)) - starts[owner]], 0.0, 1.0)
 
 
-def _may_throttle(rows: Floats, sigma: float, prior: Prior) -> npt.NDArray[np.bool_]:
+def _surroundings(rows: Floats) -> Floats:
+    """The results around each, shape (blocks, results, around)."""
+    padded = np.pad(rows, ((0, 0), (_AROUND, _AROUND)), mode="edge")
+    return sliding_window_view(padded, 2 * _AROUND + 1, axis=1)
+
+
+def _may_throttle(apart: Floats, sigma: float, prior: Prior) -> npt.NDArray[np.bool_]:
     """Whether each block has to be asked for throttling, which is most of the work.
 
-    A machine that throttles shows it somewhere in a long block by two neighbours above their
-    surroundings, unless noise hides them.
+    A machine that throttles shows it somewhere in a long block by two neighbours `apart` from
+    their surroundings, unless noise hides them.
     """
-    if rows.shape[1] < _LONG or 3 * sigma > prior.shifts[0]:
-        return np.ones(len(rows), bool)
-    padded = np.pad(rows, ((0, 0), (_AROUND, _AROUND)), mode="edge")
-    level = np.median(sliding_window_view(padded, 2 * _AROUND + 1, axis=1), axis=2)
-    above = rows - level > max(prior.shifts[0] / 2, 3 * sigma)
+    if apart.shape[1] < _LONG or 3 * sigma > prior.shifts[0]:
+        return np.ones(len(apart), bool)
+    above = apart > max(prior.shifts[0] / 2, 3 * sigma)
     return np.any(above[:, 1:] & above[:, :-1], axis=1)
+
+
+def _may_remember(apart: Floats, sigma: float) -> npt.NDArray[np.bool_]:
+    """Whether each block has to be asked for noise that goes on from one result to the next."""
+    near = np.where(np.abs(apart) < _FAR * sigma, apart, 0.0)
+    return (near[:, 1:] * near[:, :-1]).sum(1) > _REMEMBERED * (near**2).sum(1)
 
 
 def _posterior(rows: Floats, sigma: float, prior: Prior, habits: tuple[Habit, ...]) -> Floats:
     """The chance of a jump before each result of some blocks, shape (blocks, results)."""
     count, size = rows.shape
     grid = _grid(rows, sigma, prior, throttles=any(habit.throttled for habit in habits))
-    cold, hot = _densities(rows, grid, sigma, prior)
-    chains = [_Chain(cold, hot, grid, prior, some) for some in _alike(habits)]
+    seen = partial(_densities, rows, grid, sigma, prior)
+    hot = seen(throttled=True) if grid.modes else np.empty(0, np.float32)
+    cold = {memory: seen(memory=memory) for memory in {habit.memory for habit in habits}}
+    chains = [_Chain(cold[some[0].memory], hot, grid, prior, some) for some in _alike(habits)]
     evidence = np.concatenate([chain.forward() for chain in chains])
     of_block = evidence.reshape(-1, count)
     weight = np.exp(of_block - of_block.max(0))
@@ -141,9 +164,11 @@ def _posterior(rows: Floats, sigma: float, prior: Prior, habits: tuple[Habit, ..
 
 
 def _alike(habits: tuple[Habit, ...]) -> list[list[Habit]]:
-    """Habits that run as one chain: each that throttles alone, those that never do together."""
+    """Habits that run as one chain: each that throttles alone, else those of one memory."""
     calm = [habit for habit in habits if not habit.throttled]
-    return [[habit] for habit in habits if habit.throttled] + ([calm] if calm else [])
+    alone = [[habit] for habit in habits if habit.throttled]
+    memories = dict.fromkeys(habit.memory for habit in calm)
+    return alone + [[habit for habit in calm if habit.memory == memory] for memory in memories]
 
 
 def _blocks(n: int) -> tuple[npt.NDArray[np.intp], int, npt.NDArray[np.intp]]:
@@ -173,26 +198,40 @@ def _grid(rows: Floats, sigma: float, prior: Prior, *, throttles: bool) -> _Grid
     )
 
 
-def _densities(rows: Floats, grid: _Grid, sigma: float, prior: Prior) -> tuple[Single, Single]:
-    """Densities of each result at each level, shapes (time, sigma x block, levels or reach).
+def _densities(
+    rows: Floats,
+    grid: _Grid,
+    sigma: float,
+    prior: Prior,
+    *,
+    memory: float = 0.0,
+    throttled: bool = False,
+) -> Single:
+    """Densities of each result at each level, shape (time, sigma x block, levels or reach).
 
-    The second are those of throttled modes, nothing where the grid has none.
+    Under throttling the levels go on to the grid's reach. With `memory` a result is expected at
+    its level plus that share of how far the one before it was off, which makes its noise an
+    autoregression of order one; what was too far off was none of it.
     """
     fine = np.round((rows.T - grid.starts) / grid.step * _SUBSTEPS)
     limit = int(np.ceil(5 * prior.tail_width * max(sigma / grid.step, 1))) * _SUBSTEPS
-    at = np.arange(grid.reach, dtype=np.int32) * _SUBSTEPS
+    at = np.arange(grid.reach if throttled else grid.levels, dtype=np.int32) * _SUBSTEPS
     # Beyond the grid on either side every density is the outliers'.
     fine = np.clip(fine, -limit, at[-1] + limit).astype(np.int32)
-    index = np.clip(at - fine[:, :, None], -limit, limit) + limit
-    residual = np.arange(-limit, limit + 1) * (grid.step / _SUBSTEPS)
+    below = np.clip(at - fine[:, :, None], -limit, limit)
+    offsets = np.arange(-limit, limit + 1)
+    if memory:
+        off = np.where(np.abs(offsets) < _FAR * sigma / grid.step * _SUBSTEPS, offsets, 0)
+        lasting = np.round(memory * off).astype(np.int32)
+        below[1:] = np.clip(below[1:] - lasting[below[:-1] + limit], -limit, limit)
+        # What is left of it is wider than the differences it was estimated from.
+        sigma *= (1 + memory) ** 0.5
     widths = [max(sigma * factor, grid.step / 2) for factor in prior.sigmas]
-    cold = [_density(residual, s, prior)[index[:, :, : grid.levels]] for s in widths]
-    if not grid.modes:
-        return np.concatenate(cold, axis=1), np.empty(0, np.float32)
-    # Throttling between two modes of the grid belongs to both.
-    blur = grid.stride * grid.step / 3
-    hot = [_density(residual, float(np.hypot(s, blur)), prior)[index] for s in widths]
-    return np.concatenate(cold, axis=1), np.concatenate(hot, axis=1)
+    if throttled:
+        # Throttling between two modes of the grid belongs to both.
+        widths = [float(np.hypot(width, grid.stride * grid.step / 3)) for width in widths]
+    residual = offsets * (grid.step / _SUBSTEPS)
+    return np.concatenate([_density(residual, s, prior)[below + limit] for s in widths], axis=1)
 
 
 def _density(residual: npt.NDArray[np.floating], sigma: float, prior: Prior) -> Single:
