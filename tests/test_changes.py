@@ -271,6 +271,18 @@ def test_a_stricter_false_discovery_rate_keeps_the_more_confident_change_points(
     assert sum(1 - p.confidence for p in strict) <= 0.001 * len(strict)
 
 
+def test_the_sure_changes_of_a_machine_make_no_room_for_a_doubtful_one_of_a_commit():
+    doubtful = SeriesKey("host", "s7")
+    values = list(step(0.02, seed=15))
+    series = together({("phone", k, 60): 1.2 for k in range(7)}, names=7) | {doubtful: values}
+    (point,) = find(values)
+    assert 0.6 < point.confidence < 0.9
+    found = find_together(series, false_discovery_rate=0.05)
+    assert [c.cause for c in found] == ["machine"] * 7
+    loose = find_together(series, false_discovery_rate=0.4)
+    assert [c.point for c in loose if c.key == doubtful] == [point]
+
+
 def test_series_of_different_lengths_are_refused():
     series = {SeriesKey("a", "x"): [1.0] * 5, SeriesKey("a", "y"): [1.0] * 6}
     with pytest.raises(InputError, match="5 and of 6"):

@@ -30,7 +30,7 @@ _MAX_LEVELS = 400  # a history spanning many times its noise gets a coarser grid
 _LONG = 200  # results: throttled for two at once some six times, at the prior's rates
 _AROUND = 10  # results on each side that say what the level is here
 _FAR = 5.0  # sigmas from the level: no noise to remember
-_REMEMBERED = 0.2  # correlation with the next result below which no memory is asked for
+_REMEMBERED = 0.3  # correlation with the next result below which no memory is asked for
 _NOTHING = 1e-6  # a habit and sigma this unlikely in a block are not asked where the jumps are
 
 
