@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from rich.progress import Progress
@@ -21,11 +22,15 @@ from benchmarks.verdicts.histories import (
     TUNING,
     Floats,
     History,
+    Scenario,
     histories,
     history,
 )
-from benchmarks.verdicts.rivals import Detector, detectors, mobileopt
+from benchmarks.verdicts.rivals import detectors, mobileopt
 from mobileopt.changes import SeriesKey, find_together
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 HIT = 2
 """A change point found within this many results of a step is that step."""
@@ -140,11 +145,19 @@ def foreign(progress: Progress, seeds: range) -> list[str]:
 def _all_found(
     progress: Progress, name: str, data: Sequence[History]
 ) -> Iterable[tuple[History, list[int]]]:
-    """Each history with what a detector finds in it, by as many processes as there are cores."""
+    """Each history with what a detector finds in it."""
     values = [truth.values for truth in data]
+    yield from zip(data, _each(progress, name, partial(_found, name), values), strict=True)
+
+
+def _each(
+    progress: Progress, told: str, function: Callable[[T], R], items: Sequence[T]
+) -> Iterable[R]:
+    """`function` of each item in order, by as many processes as there are cores."""
     with ProcessPoolExecutor() as processes:
-        found = processes.map(partial(_found, name), values, chunksize=30)
-        yield from zip(data, progress.track(found, len(data), description=name), strict=True)
+        some = max(1, len(items) // 200)
+        done = processes.map(function, items, chunksize=some)
+        yield from progress.track(done, len(items), description=told)
 
 
 def _found(name: str, values: Floats) -> list[int]:
@@ -155,23 +168,27 @@ def flicker(progress: Progress, seeds: range) -> list[str]:
     """Change points that are gone one result later, per change point first seen."""
     rows = [_row("detector", "seen", "withdrawn", "of those, true"), "|---" * 4 + "|"]
     chosen = ("**mobileopt**", "prototype", "PELT rbf, 2 log n", "Mann-Whitney, windows of 12")
+    truths = [
+        history(scenario, 100, seed=3 * seed, changed=True)
+        for seed in seeds
+        for scenario in SCENARIOS
+    ]
+    values = [truth.values for truth in truths]
     for name in (*chosen, "asv steps"):
-        detector, seen, gone, regretted = detectors()[name], 0, 0, 0
-        for seed in progress.track(seeds, description=f"{name}, growing"):
-            for scenario in SCENARIOS:
-                truth = history(scenario, 100, seed=3 * seed, changed=True)
-                new, lost = _growth(detector, truth.values)
-                seen, gone = seen + new, gone + len(lost)
-                regretted += sum(matches(lost, truth.steps))
+        seen, gone, regretted = 0, 0, 0
+        growths = _each(progress, f"{name}, growing", partial(_growth, name), values)
+        for truth, (new, lost) in zip(truths, growths, strict=True):
+            seen, gone = seen + new, gone + len(lost)
+            regretted += sum(matches(lost, truth.steps))
         rows.append(_row(name, str(seen), f"{gone} ({gone / max(1, seen):.0%})", str(regretted)))
     return rows
 
 
-def _growth(detector: Detector, values: Floats) -> tuple[int, list[int]]:
+def _growth(name: str, values: Floats) -> tuple[int, list[int]]:
     """How many change points appeared as `values` grew, and which were later missing."""
     new, lost, before = 0, list[int](), list[int]()
     for stop in range(20, len(values) + 1):
-        now = detector(values[:stop])
+        now = _found(name, values[:stop])
         kept = matches(now, before)
         lost += [at for at, hit in zip(before, kept, strict=True) if not hit]
         new += len(now) - sum(kept)
@@ -183,15 +200,18 @@ def delay(progress: Progress, seeds: range) -> list[str]:
     """Share of +10 % steps reported after a number of results, by scenario."""
     ages = (3, 4, 5, 6, 8, 10, 15)
     rows = [_row("scenario", *map(str, ages)), "|---" * (1 + len(ages)) + "|"]
-    for scenario in progress.track(SCENARIOS, description="results after a step"):
-        found = dict.fromkeys(ages, 0)
-        for seed in seeds:
-            values = history(scenario, 100, seed=3 * seed, changed=False).values
-            values[80:] *= 1.1
-            for age in ages:
-                found[age] += any(matches(mobileopt(values[: 80 + age]), [80]))
-        rows.append(_row(scenario.name, *[f"{found[age] / len(seeds):.0%}" for age in ages]))
+    for scenario in SCENARIOS:
+        told = f"{scenario.name}, results after a step"
+        found = list(_each(progress, told, partial(_found_after, scenario, ages), seeds))
+        rows.append(_row(scenario.name, *[f"{share:.0%}" for share in np.mean(found, axis=0)]))
     return rows
+
+
+def _found_after(scenario: Scenario, ages: Sequence[int], seed: int) -> list[bool]:
+    """Whether a step of 10 % is found once it has so many results."""
+    values = history(scenario, 100, seed=3 * seed, changed=False).values
+    values[80:] *= 1.1
+    return [any(matches(mobileopt(values[: 80 + age]), [80])) for age in ages]
 
 
 def together(progress: Progress, seeds: range) -> list[str]:
