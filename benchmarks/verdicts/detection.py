@@ -14,6 +14,7 @@ import numpy as np
 from rich.progress import Progress
 
 from benchmarks.verdicts.histories import (
+    CLOSE,
     FOREIGN,
     QUIET,
     REPORT,
@@ -97,6 +98,7 @@ def main(arguments: Sequence[str]) -> int:
     with Progress(transient=True) as progress:
         tables = [
             ("Synthetic histories", comparison(progress, seeds)),
+            ("The quiet machine, closely", closely(progress, CLOSE[: 5 * len(seeds)])),
             ("Other disturbances", foreign(progress, seeds)),
             ("Flicker as a history grows", flicker(progress, seeds[:6])),
             ("Results needed after a step of 10 %", delay(progress, seeds)),
@@ -126,6 +128,20 @@ def comparison(progress: Progress, seeds: range) -> list[str]:
     steps = f"{sum(len(truth.steps) for truth in data):,} steps"
     which = f"seeds {seeds.start} to {seeds.stop - 1}"
     return [f"{len(data):,} histories with {steps}, {which}.", "", *rows]
+
+
+def closely(progress: Progress, seeds: range) -> list[str]:
+    """The quiet scenario by the detectors that are best in it, on many histories."""
+    data = list(histories(seeds, (QUIET,)))
+    rows = [_row("detector", "steps", "missed", "false", "F1", "FP/null"), "|---" * 6 + "|"]
+    best = {"**mobileopt**", "E-divisive, p .01", "otava, p 1e-5"}
+    for name in filter(best.__contains__, detectors()):
+        score = Score()
+        for truth, found in _all_found(progress, name, data):
+            score.add(truth, found)
+        counts = (f"{score.hits + score.missed:,}", str(score.missed), str(score.false))
+        rows.append(_row(name, *counts, f"**{score.f1:.3f}**", f"{score.alarm_rate:.3f}"))
+    return [f"{len(data):,} histories, seeds {seeds.start} to {seeds.stop - 1}.", "", *rows]
 
 
 def foreign(progress: Progress, seeds: range) -> list[str]:

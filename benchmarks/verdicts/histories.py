@@ -20,6 +20,8 @@ SPACING = 10
 TUNING = range(60)
 """Seeds the detector was tuned on; figures are reported on others."""
 REPORT = range(600_000, 600_200)
+CLOSE = range(800_000, 801_000)
+"""Seeds of the scenario in which detectors are too close together for fewer."""
 
 
 @dataclass(frozen=True)
