@@ -100,7 +100,7 @@ def main(arguments: Sequence[str]) -> int:
             ("Synthetic histories", comparison(progress, seeds)),
             ("The quiet machine, closely", closely(progress, CLOSE[: 5 * len(seeds)])),
             ("Other disturbances", foreign(progress, seeds)),
-            ("Flicker as a history grows", flicker(progress, seeds[:6])),
+            ("Flicker as a history grows", flicker(progress, seeds[:30])),
             ("Results needed after a step of 10 %", delay(progress, seeds)),
             ("Many series together", together(progress, seeds)),
             ("Seconds for one series", speed(progress)),
