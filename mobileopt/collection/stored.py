@@ -19,7 +19,7 @@ def present(store: Store, filing: Filing) -> frozenset[Variant]:
 def believed(store: Store, filing: Filing) -> frozenset[Variant]:
     """Those of `present` whose value is not suspect, as far as the side-car tells."""
     suspect = {
-        _name(each)
+        _name(each.get("combination"), each.get("started_at"))
         for each in store.runs()
         if each["machine"] == filing.device.name
         and each.get("kind") == "run"
@@ -28,7 +28,7 @@ def believed(store: Store, filing: Filing) -> frozenset[Variant]:
     return frozenset(
         variant
         for variant, started in _values(store, filing)
-        if str(([repr(variant.model), repr(str(variant.recipe))], started)) not in suspect
+        if _name([repr(variant.model), repr(str(variant.recipe))], started) not in suspect
     )
 
 
@@ -54,9 +54,9 @@ def _values(store: Store, filing: Filing) -> Iterator[tuple[Variant, int]]:
         yield variant, round(started.timestamp() * 1000)
 
 
-def _name(record: Mapping[str, Any]) -> str:
+def _name(combination: object, started: object) -> str:
     """What tells a run's value from others; a record may hold anything, so it is a text."""
-    return str((record.get("combination"), record.get("started_at")))
+    return str((combination, started))
 
 
 def _verdict(record: Mapping[str, Any]) -> str:
